@@ -14,8 +14,6 @@ public final class ControllerLock: Sendable {
         case unknown(reason: String)
     }
 
-    private static let limit: Duration = .seconds(10)
-
     /// Throws a `ProcessLock.Failure` if another controller uses the ledger.
     ///
     /// Read the ledger first: below a mount point without its storage, the lock would exclude no other controller.
@@ -26,7 +24,7 @@ public final class ControllerLock: Sendable {
     /// Checks the lock; required before anything is ordered.
     public func check() async -> Standing {
         let answer = await Blocking.run { [self] in
-            call.run(within: Self.limit) { [self] in
+            call.run(within: .hangLimit) { [self] in
                 do throws(ProcessLock.Failure) { try lock.check() } catch {
                     if case .lost(_, let reason) = error { return Standing.lost(reason: reason) }
                     return .unknown(reason: "\(error)")

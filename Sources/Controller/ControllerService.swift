@@ -16,6 +16,7 @@ public struct ControllerService: Sendable {
     private let closures: LocalClosures?
     private let lock: ControllerLock?
     private let statistics: LocalStatistics?
+    private let lockCheck = LastingFailure()
     /// Returns the enrolled hardware of the hosts; called at every poll.
     private let hardware: @Sendable () async -> [HostName: EnrolledHardware]
     /// Returns the hosts that were removed from the cluster; called at every poll.
@@ -113,7 +114,6 @@ public struct ControllerService: Sendable {
         decidedAt: Instant = .now,
         core: inout RecordedCore<ControllerCore>
     ) async {
-        var mayWrite: Bool?
         for effect in effects {
             switch effect {
             case .announce(let news):
@@ -123,24 +123,27 @@ public struct ControllerService: Sendable {
                     metadata: ["kind": "\(news.kind.rawValue)"]
                 )
             case .submit(let order):
-                if mayWrite == nil { mayWrite = await hasLock(&core) }
-                let result = mayWrite == true ? await submit(order) : .failed
+                let result = await hasLock(&core) ? await submit(order) : .failed
                 _ = core.handle(.submitted(order.id, result))
             case .end(let id, let host, let reason):
-                if mayWrite == nil { mayWrite = await hasLock(&core) }
-                if mayWrite == true { await end(id, on: host, at: decidedAt, reason: reason) }
+                if await hasLock(&core) { await end(id, on: host, at: decidedAt, reason: reason) }
             case .takeOver(let record):
-                if mayWrite == nil { mayWrite = await hasLock(&core) }
-                if mayWrite == true { await takeOver(record) }
+                if await hasLock(&core) { await takeOver(record) }
             }
         }
     }
 
-    /// Checks the lock before a round that writes to the ledger, and tells the core if it was lost.
+    /// Checks the lock before each record that orders something, and tells the core if it was lost.
+    ///
+    /// A round of orders can take long on slow storage, and another controller may have taken over since its first one.
     private func hasLock(_ core: inout RecordedCore<ControllerCore>) async -> Bool {
+        guard core.core.lossOfControl == nil else { return false }
         switch await lock?.check() {
-        case nil, .held: return true
+        case nil, .held:
+            if lockCheck.take(nil) == .ended { logger.notice("the controller's lock can be checked again") }
+            return true
         case .unknown(let reason):
+            guard case .began(let reason) = lockCheck.take(reason) else { return false }
             logger.error(
                 "orders nothing now: the controller's lock cannot be checked",
                 metadata: ["reason": "\(reason)"]

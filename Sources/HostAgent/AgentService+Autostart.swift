@@ -24,7 +24,7 @@ extension AgentService {
                 if autostartJournal != nil { await waits.noteAutostart(of: order.id) }
             }
             guard let autostartJournal else { return nil }
-            _ = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
+            _ = try await Blocking.onStorage(within: .hangLimit, "writing a journal entry") {
                 try autostartJournal.claim(.autostart, of: order, at: .now)
             }
             await waits.forgetAutostart(of: order.id)
@@ -50,13 +50,13 @@ extension AgentService {
         do {
             guard let journal else { return await execution.apply(.withdraw, to: order.vm, since: order.issuedAt) }
             // Before it: a definition that is left over does less harm than one that is removed twice.
-            let isFirst = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
+            let isFirst = try await Blocking.onStorage(within: .hangLimit, "writing a journal entry") {
                 try journal.claim(.begun, of: order, at: .now)
             }
             guard isFirst else { return .notSo("it was removed before") }
             let result = await execution.apply(.withdraw, to: order.vm, since: order.issuedAt)
             if result != .done {
-                try await Blocking.onStorage(within: .seconds(10), "removing a journal entry") {
+                try await Blocking.onStorage(within: .hangLimit, "removing a journal entry") {
                     try journal.strike(.begun, of: order)
                 }
             }
@@ -70,10 +70,15 @@ extension AgentService {
     @discardableResult
     func syncDefinitions() async -> String? {
         guard exists(Self.definitions) else { return nil }
+        var failure: String?
         do { try await Command("sync", ["--file-system", Self.definitions], timeLimit: .seconds(20)).run() } catch {
-            logger.warning("cannot sync libvirt's definitions", metadata: ["reason": "\(error)"])
-            return "cannot sync \(Self.definitions): \(error)"
+            failure = "\(error)"
         }
-        return nil
+        switch definitionSync.take(failure) {
+        case .began(let reason): logger.warning("cannot sync libvirt's definitions", metadata: ["reason": "\(reason)"])
+        case .ended: logger.notice("libvirt's definitions can be synced again")
+        case nil: break
+        }
+        return failure.map { "cannot sync \(Self.definitions): \($0)" }
     }
 }

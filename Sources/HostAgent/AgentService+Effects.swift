@@ -34,7 +34,10 @@ extension AgentService {
             if case .failure = result { movability.recheck(order.vm) }
             await events.send(.migrationEnded(order.id, AgentCore.Answer(result)))
         case .cancelMigration(let order):
-            do { try await hypervisor.cancelMigration(of: order.vm) } catch {
+            do {
+                try await hypervisor.cancelMigration(of: order.vm)
+                logger.notice("order \(order.id): the hypervisor cancels the move of \(order.vmName)")
+            } catch {
                 logger.warning("cannot cancel order \(order.id)", metadata: ["reason": "\(error)"])
                 // The next attempt follows at once.
                 try? await Task.sleep(for: Self.retryInterval)
@@ -46,11 +49,14 @@ extension AgentService {
             await events.send(.looked(order.id, observation))
         case .startWithHost(let order):
             let failure = await startWithHost(order)
-            if await waits.isNews(failure, of: order.id), let failure {
+            switch await waits.change(of: order.id, to: failure) {
+            case .began(let reason):
                 logger.error(
                     "cannot set \(order.vmName) to start with this host yet",
-                    metadata: ["reason": "\(failure)"]
+                    metadata: ["reason": "\(reason)"]
                 )
+            case .ended: logger.notice("\(order.vmName) starts with this host, if it is here")
+            case nil: break
             }
             await events.send(.autostartSet(order.id, failure: failure))
         case .locate(let id, let vm):
@@ -84,8 +90,10 @@ extension AgentService {
         case .recall(let order):
             let result = await sealedMoves.recall(order)
             let reason: String? = if case .failure(let failure) = result { failure.text } else { nil }
-            if await waits.isNews(reason, of: order.id) {
-                logger.critical("order \(order.id) waits", metadata: ["reason": "\(reason ?? "")"])
+            switch await waits.change(of: order.id, to: reason) {
+            case .began(let reason): logger.critical("order \(order.id) waits", metadata: ["reason": "\(reason)"])
+            case .ended: logger.notice("order \(order.id) continues")
+            case nil: break
             }
             await events.send(.recalled(order.id, AgentCore.Answer(result)))
         case .restore(let order):
@@ -195,7 +203,7 @@ extension AgentService {
     }
 
     private func claimed(_ order: MigrationOrder, in journal: OrderJournal) async throws -> Bool {
-        try await Blocking.onStorage(within: .seconds(10), "recording the begun order") {
+        try await Blocking.onStorage(within: .hangLimit, "recording the begun order") {
             try journal.claim(.begun, of: order, at: .now)
         }
     }
@@ -242,7 +250,8 @@ extension AgentService {
 
     /// Returns the longest time that the order's gate is open; after it the move has begun, or can no longer begin.
     private func window(of order: MigrationOrder) -> Duration {
-        order.latestBeginning - .now + limits.jobLock + Self.connectingTime
+        order.latestBeginning - .now + limits.jobLock + MoveExecution.escortTimeLimit
+            + Self.connectingTime
     }
 
     /// Closes the order's pinhole; after a start of the agent, waits until the mesh is applied.
@@ -266,6 +275,8 @@ extension AgentService {
     private func append(_ report: OrderReport) async -> AgentCore.Appended {
         do {
             try await ledger.append(report)
+            if reportWriting.take(nil) == .ended { logger.notice("reports are written again") }
+            logFinding(report)
             return .written
         } catch LedgerError.markNotSaved(_, let reason) {
             logger.error(
@@ -280,7 +291,9 @@ extension AgentService {
             )
             return .refused
         } catch {
-            logger.error("cannot write a report yet", metadata: ["order": "\(report.order)", "reason": "\(error)"])
+            if case .began(let reason) = reportWriting.take("\(error)") {
+                logger.error("cannot write a report yet", metadata: ["order": "\(report.order)", "reason": "\(reason)"])
+            }
             return .failed
         }
     }
@@ -294,8 +307,8 @@ extension AgentService {
         switch result {
         case .success: logger.notice("order \(order.id): \(attempt): it runs")
         case .failure(let failure):
-            guard await waits.isNews(failure.text, of: order.id) else { return }
-            logger.error("order \(order.id): cannot \(attempt)", metadata: ["reason": "\(failure.text)"])
+            guard case .began(let reason) = await waits.change(of: order.id, to: failure.text) else { return }
+            logger.error("order \(order.id): cannot \(attempt)", metadata: ["reason": "\(reason)"])
         }
     }
 
@@ -310,7 +323,11 @@ extension AgentService {
                 logger.critical("LEAK: the channel to \(order.target) carried less than the hypervisor sent")
             }
         case .failure(let failure):
-            logger.error("order \(order.id): cannot move \(order.vmName)", metadata: ["reason": "\(failure.text)"])
+            let event =
+                failure.kind == .inDoubt
+                ? "the end of the move was not seen; the agent checks where \(order.vmName) is"
+                : "cannot move \(order.vmName)"
+            logger.error("order \(order.id): \(event)", metadata: ["reason": "\(failure.text)"])
         }
     }
 }

@@ -32,8 +32,13 @@ extension AgentService {
             sample.takesNoOrdersBecause = stateFolder?.reason
             // The first reading yields no rates: it only starts the count.
             if !isFirst {
-                do { try await ledger.append(sample) } catch {
-                    logger.error("cannot write a sample; it is lost", metadata: ["reason": "\(error)"])
+                var failure: String?
+                do { try await ledger.append(sample) } catch { failure = "\(error)" }
+                switch sampleWriting.take(failure) {
+                case .began(let reason):
+                    logger.error("cannot write samples; they are lost", metadata: ["reason": "\(reason)"])
+                case .ended: logger.notice("samples are written again")
+                case nil: break
                 }
             }
             isFirst = false

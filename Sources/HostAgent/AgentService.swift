@@ -18,6 +18,9 @@ public struct AgentService: Sendable {
     let channels: Channels
     let sealedKeys = SealedKeys()
     let waits = WaitingOrders()
+    let sampleWriting = LastingFailure()
+    let reportWriting = LastingFailure()
+    let definitionSync = LastingFailure()
     let resources: any ResourceSource
     let movability: Movability
     let logger: Logger
@@ -101,6 +104,8 @@ public struct AgentService: Sendable {
             if let known = await closures?.read() {
                 _ = core.handle(AgentCore.Event(.closures(known), at: .now))
             }
+            let begun = await ordersBegunBefore()
+            if !begun.isEmpty { _ = core.handle(AgentCore.Event(.begun(begun), at: .now)) }
             let lanes = EffectLanes()
             let clock = ContinuousClock()
             let start = clock.now
@@ -108,6 +113,7 @@ public struct AgentService: Sendable {
                 let effects = core.handle(AgentCore.Event(event, at: .now, uptime: clock.now - start))
                 if case .caughtUp = event {
                     reportStrays(besides: core.core.orders.values.map(\.order.id))
+                    reportUnseenBeginnings(begun, of: core.core.orders)
                 }
                 // Before the effects that follow: a crash in between must not reopen a closed channel.
                 await closures?.keep(core.core.closed.closures)

@@ -125,6 +125,8 @@ public actor IdentityUpkeep {
         let failure = failures.isEmpty ? nil : failures.joined(separator: "; ")
         if let failure, failure != lastFailure, !Task.isCancelled {
             logger.error("cannot update the identity; trying again", metadata: ["reason": "\(failure)"])
+        } else if failure == nil, lastFailure != nil, !Task.isCancelled {
+            logger.notice("the identity is up to date again")
         }
         lastFailure = failure
     }

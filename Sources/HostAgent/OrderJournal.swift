@@ -91,6 +91,16 @@ final class OrderJournal: Sendable {
         return entry ?? .busy
     }
 
+    /// Returns the orders with this entry; blocks.
+    func orders(with step: Step) throws -> [OrderID] {
+        let entries = try entries.withLock { known in
+            let entries = try known ?? read()
+            known = entries
+            return entries
+        }
+        return (entries[step] ?? [:]).keys.sorted().map { OrderID($0) }
+    }
+
     /// Writes the entries that the body returns, if it reports a change.
     private func change(_ body: (inout Entries) -> Bool) throws -> Bool {
         try entries.withLock { known in

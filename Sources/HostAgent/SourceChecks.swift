@@ -16,7 +16,7 @@ struct SourceChecks: Sendable {
     var sys = "/sys"
     var proc = "/proc"
     /// Time limit for finding the file system of one file.
-    var storageTimeLimit: Duration = .seconds(10)
+    var storageTimeLimit = DiskFiles.patience
     var sharedTypes = FileSystem.sharedTypes
     var slots = Blocking.diskSlots
 

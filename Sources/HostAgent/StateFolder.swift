@@ -13,7 +13,6 @@ final class StateFolder: Sendable {
     private let check = BackgroundCall()
 
     static let interval: Duration = .seconds(5)
-    private static let limit: Duration = .seconds(10)
 
     init(_ journal: OrderJournal, logger: Logger) {
         self.journal = journal
@@ -34,7 +33,7 @@ final class StateFolder: Sendable {
     /// Checks once; logs a failure once, and its end.
     func look() async {
         let answer = await Blocking.run { [check, journal] in
-            check.run(within: Self.limit) { () -> String? in
+            check.run(within: .hangLimit) { () -> String? in
                 do { try journal.checkWritable() } catch { return "\(error)" }
                 return nil
             }

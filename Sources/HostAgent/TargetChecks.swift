@@ -17,7 +17,7 @@ struct TargetChecks: Sendable {
     var promisedBytes: UInt64 = 0
     var sys = "/sys"
     /// Time limit for finding one disk.
-    var storageTimeLimit: Duration = .seconds(10)
+    var storageTimeLimit = DiskFiles.patience
     var sharedTypes = FileSystem.sharedTypes
     /// libvirt networks that are the same on all hosts, whatever their mode.
     var stretchedNetworks: [String] = []

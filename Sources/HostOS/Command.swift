@@ -14,7 +14,7 @@ public struct Command: Sendable, CustomStringConvertible {
         _ program: String,
         _ arguments: [String] = [],
         environment: [String: String] = [:],
-        timeLimit: Duration = .seconds(30)
+        timeLimit: Duration = .hangLimit
     ) {
         self.program = program
         self.arguments = arguments

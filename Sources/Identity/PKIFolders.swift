@@ -19,7 +19,7 @@ public struct PKIFolders: Sendable {
         // Needs no restart and keeps open connections.
         self.init(
             root: root,
-            reload: Command("virt-admin", ["server-update-tls", "libvirtd"], timeLimit: .seconds(10))
+            reload: Command("virt-admin", ["server-update-tls", "libvirtd"])
         )
     }
 

@@ -25,6 +25,7 @@ public struct RosterFollower: Sendable {
         while !Task.isCancelled {
             do {
                 try await update(logger, &mustLoad)
+                if lastFailure != nil { logger.notice("the roster can be updated again") }
                 lastFailure = nil
             } catch {
                 let failure = "\(error)"

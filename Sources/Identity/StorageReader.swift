@@ -11,7 +11,7 @@ final class StorageReader: Sendable {
     private let work: @Sendable (String) throws(IdentityError) -> [UInt8]
 
     init(
-        limit: Duration = .seconds(5),
+        limit: Duration = .hangLimit,
         work: @escaping @Sendable (String) throws(IdentityError) -> [UInt8] = { path throws(IdentityError) in
             try IdentityFiles.readPublished(path)
         }

@@ -17,8 +17,9 @@ public final class LibvirtHypervisor: Hypervisor {
     public struct Limits: Sendable {
         /// Limit of one call that only reads or changes state.
         public var call: Duration = .seconds(35)
-        /// Limit of one query to the target of a migration: connection, login and one call.
-        public var peer: Duration = .seconds(10)
+        /// Limit of one query to the target of a migration: connection, login and one call; an ssh login to a slow host takes
+        /// over 10 s.
+        public var peer: Duration = .hangLimit
         /// Limit from the request to stop a migration until its call returns.
         ///
         /// libvirtd may be in a TCP connect to the target, which the kernel abandons after about 130 seconds.

@@ -95,8 +95,7 @@ struct TLSHandshake: Sendable {
                 [
                     "x509", "-noout", "-subject", "-issuer", "-fingerprint", "-sha256", "-enddate", "-nameopt",
                     "RFC2253", "-dateopt", "iso_8601",
-                ],
-                timeLimit: .seconds(5)
+                ]
             ),
             input: pem
         )

@@ -48,7 +48,7 @@ public struct GateCounters: Sendable, Equatable, Codable {
         libvirt = counts[5]
     }
 
-    static let list = Command("nft", ["-j", "list", "counters", "table", "inet", Gates.table], timeLimit: .seconds(10))
+    static let list = Command("nft", ["-j", "list", "counters", "table", "inet", Gates.table])
 
     /// Returns every named counter in the output of `nft -j list counters`.
     static func all(json: String) throws -> [String: Count] {

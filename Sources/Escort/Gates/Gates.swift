@@ -162,7 +162,7 @@ struct Gates: Sendable {
         String(peer.name.rawValue.map { $0 == "-" ? "/" : $0 })
     }
 
-    static let listTable = Command("nft", ["list", "table", "inet", table], timeLimit: .seconds(10))
-    static let deleteTable = Command("nft", ["delete", "table", "inet", table], timeLimit: .seconds(10))
-    static let loadRuleset = Command("nft", ["-f", "-"], timeLimit: .seconds(10))
+    static let listTable = Command("nft", ["list", "table", "inet", table])
+    static let deleteTable = Command("nft", ["delete", "table", "inet", table])
+    static let loadRuleset = Command("nft", ["-f", "-"])
 }

@@ -79,7 +79,7 @@ struct HostGates: Sendable {
         try await runner.require("\(step) (\(address))", Self.ip([address.ipOption] + arguments))
     }
 
-    static func ip(_ arguments: [String]) -> Command { Command("ip", arguments, timeLimit: .seconds(10)) }
+    static func ip(_ arguments: [String]) -> Command { Command("ip", arguments) }
 
     static func route(_ verb: String, _ address: IPAddress) -> [String] {
         [

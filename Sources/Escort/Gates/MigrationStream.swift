@@ -41,7 +41,7 @@ struct MigrationStream: Hashable, Sendable {
 
 extension HostGates {
     func migrations(from inner: IPAddress, to ports: ClosedRange<Int>) async throws -> Set<MigrationStream> {
-        let list = Command("ss", ["-Htan"], timeLimit: .seconds(10))
+        let list = Command("ss", ["-Htan"])
         let sockets = try await runner.require("listing this host's connections", list)
         return MigrationStream.all(from: inner, to: ports, ss: sockets)
     }

@@ -45,13 +45,13 @@ struct Charon: Sendable {
     func load(_ place: (folder: String, file: String)?, clearing: Bool) async throws {
         let arguments = ["--load-all", "--noprompt"] + (clearing ? ["--clear"] : [])
         guard let place else {
-            try await swanctl("loading the mesh", arguments, within: .seconds(20))
+            try await swanctl("loading the mesh", arguments, within: .hangLimit)
             return
         }
         try await swanctl(
             "loading the mesh",
             arguments + ["--file", place.file],
-            within: .seconds(20),
+            within: .hangLimit,
             environment: ["SWANCTL_DIR": place.folder]
         )
     }

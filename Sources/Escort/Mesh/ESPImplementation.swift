@@ -32,7 +32,6 @@ extension ESPImplementation {
             "spi", "0x1000", "mode", "tunnel", "aead", "rfc4106(gcm(aes))",
             // A dummy key of 256 bits and a salt of 32 bits.
             "0x" + String(repeating: "5a", count: 36), "128",
-        ],
-        timeLimit: .seconds(5)
+        ]
     )
 }

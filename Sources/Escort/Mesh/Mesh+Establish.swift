@@ -97,7 +97,7 @@ extension Mesh {
         let arguments = ["--initiate", "--child", peer.connection, "--timeout", "\(seconds)"]
         let result: CommandResult
         do {
-            result = try await runner(charon.command(arguments, within: .seconds(seconds + 1)))
+            result = try await runner(charon.command(arguments, within: .seconds(seconds) + Charon.patience))
         } catch let error as CommandError {
             throw EscortError.peerDoesNotAnswer(peer.name, reason: error.description)
         }

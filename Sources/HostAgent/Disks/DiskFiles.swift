@@ -8,7 +8,9 @@ import HostOS
 struct DiskFiles: Sendable {
     let order: OrderID
     /// Time limit of each access to the storage.
-    var timeLimit: Duration = .seconds(10)
+    var timeLimit = Self.patience
+    /// A check of a disk exceeds it only if the storage hangs; the other host waits longer (`AgentCore.Limits.consent`).
+    static let patience: Duration = .seconds(20)
     /// File system types whose files several hosts can use.
     var sharedTypes = FileSystem.sharedTypes
 

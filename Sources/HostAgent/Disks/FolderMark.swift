@@ -40,11 +40,11 @@ struct FolderMark: Sendable {
     }
 
     func remove() async {
-        let isRemoved = try? await Blocking.onStorage(in: Blocking.diskSlots, within: .seconds(10), "removing \(path)")
+        let isRemoved = try? await Blocking.onStorage(in: Blocking.diskSlots, within: .hangLimit, "removing \(path)")
         {
             unlink(path) == 0 || errno == ENOENT
         }
-        if isRemoved != true { try? await asOwner(within: .seconds(10), "rm", ["-f", "--", path]) }
+        if isRemoved != true { try? await asOwner(within: .hangLimit, "rm", ["-f", "--", path]) }
     }
 
     /// Returns the mark's text as this host reads it.

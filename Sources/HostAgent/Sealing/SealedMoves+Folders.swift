@@ -15,7 +15,7 @@ extension SealedMoves {
 
     func prepareFolders(_ folder: String, imageBytes: UInt64, isOpenedHere: Bool) async throws {
         let (storage, parent) = (storage, settings.migration.sealedFolder)
-        try await Blocking.onStorage(within: .seconds(10), "checking \(storage)") {
+        try await Blocking.onStorage(within: DiskFiles.patience, "checking \(storage)") {
             try SealingFiles.makeFolder(storage, isShared: true)
             try SealingFiles.requireRoom(storage, bytes: Self.needed(for: imageBytes))
             try SealingFiles.makeFolder(parent)

@@ -74,7 +74,7 @@ extension SealedMoves {
 
     private func keptDefinition(of order: MigrationOrder) async throws -> String? {
         guard let definitions else { return nil }
-        return try await Blocking.onStorage(within: .seconds(10), "reading the definition of \(order.vmName)") {
+        return try await Blocking.onStorage(within: .hangLimit, "reading the definition of \(order.vmName)") {
             try definitions.read(of: order.id)
         }
     }
@@ -103,7 +103,7 @@ extension SealedMoves {
             let isAbsent = try await hypervisor.presence(of: order.vm) == .absent
             if isAbsent, belongsHere { return try definitions.path(of: order.id) }
             if !isAbsent { try await redefine(order, kept) }
-            try await Blocking.onStorage(within: .seconds(10), "removing the definition of \(order.vmName)") {
+            try await Blocking.onStorage(within: .hangLimit, "removing the definition of \(order.vmName)") {
                 definitions.remove(of: order.id)
             }
             return nil

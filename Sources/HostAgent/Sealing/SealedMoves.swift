@@ -151,7 +151,7 @@ struct SealedMoves: Sendable {
 
     func record(_ step: OrderJournal.Step, of order: MigrationOrder) async throws {
         let journal = try requireJournal()
-        _ = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
+        _ = try await Blocking.onStorage(within: .hangLimit, "writing a journal entry") {
             try journal.claim(step, of: order, at: .now)
         }
     }
@@ -195,7 +195,7 @@ struct SealedMoves: Sendable {
             }
             // The VM does not run, so it may be restored again.
             do {
-                try await Blocking.onStorage(within: .seconds(10), "removing a journal entry") {
+                try await Blocking.onStorage(within: .hangLimit, "removing a journal entry") {
                     try journal.strike(.started, of: order)
                 }
             } catch { return failure(.inDoubt, .failed(detail: "\(error)")) }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+import HostOS
 
 /// What is remembered of orders that wait, because their attempts repeat every few seconds.
 actor WaitingOrders {
-    /// The last logged reason for which each order waits: the same one is not logged again.
-    private var reasons: [OrderID: String] = [:]
+    /// The failures for which orders wait.
+    private var failures: [OrderID: LastingFailure] = [:]
     /// Orders whose autostart is set, and only the journal entry is missing.
     private var withAutostart: Set<OrderID> = []
 
@@ -12,11 +13,10 @@ actor WaitingOrders {
     func noteAutostart(of order: OrderID) { withAutostart.insert(order) }
     func forgetAutostart(of order: OrderID) { withAutostart.remove(order) }
 
-    /// Returns whether the reason must be logged: the order waits, for another reason than before.
-    ///
-    /// `nil`: it no longer waits.
-    func isNews(_ reason: String?, of order: OrderID) -> Bool {
-        defer { reasons[order] = reason }
-        return reason != nil && reasons[order] != reason
+    /// Takes the reason for which an order waits, `nil` if it no longer does; returns what must be logged.
+    func change(of order: OrderID, to reason: String?) -> LastingFailure.Change? {
+        let failure = failures[order] ?? LastingFailure()
+        failures[order] = reason == nil ? nil : failure
+        return failure.take(reason)
     }
 }

@@ -154,8 +154,8 @@ struct AttackTests {
             #expect(try await world.pinholes("h2") == 1)
             try await world.waitUntilRunning(order)
             // No agent closes it, and it is open only for its window: 15 s, 30 s for consent, 35 s for libvirt's
-            // job lock, 30 s to connect.
-            try await world.poll("the pinhole to close by itself", within: .seconds(130)) {
+            // job lock, 40 s to prove the path, 30 s to connect.
+            try await world.poll("the pinhole to close by itself", within: .seconds(170)) {
                 try await world.pinholes("h2") == 0
             }
             #expect(h2.processes(of: "agent").isEmpty)
