@@ -112,13 +112,12 @@ struct AgentCoreTests {
         #expect(failure.kind == .refused && failure.text.contains("a newer order"))
     }
 
-    @Test func `only one move at a time uses a tunnel`() throws {
+    @Test func `only one move at a time uses a tunnel`() {
         var core = migrating()
         var other = order
         other.id = OrderID("o2")
         other.vm = VMID("uuid-2")
-        let failure = try failure(in: core.handle(.order(.migrate(order: other)), at: .second(5)))
-        #expect(failure.text.contains("which carries one move at a time"))
+        #expect(core.handle(.order(.migrate(order: other)), at: .second(5)).isEmpty)
         other.id = OrderID("o3")
         other.target = HostName("h3")
         #expect(core.handle(.order(.migrate(order: other)), at: .second(5)) == [.readRequirements(other)])

@@ -3,6 +3,7 @@ import Balancing
 import Coordination
 import Fleet
 import HostOS
+import TestSupport
 import Testing
 
 @testable import EvenkeelCLI
@@ -102,6 +103,28 @@ import Testing
             }
             #expect(try !jsonText(view).contains("custody"))
         }
+    }
+
+    @Test func `an order that waits names the order whose move uses the path`() throws {
+        let now = Instant.now
+        var core = ControllerCore(policy: Policy())
+        let first = MigrationOrder.sample(at: now - .seconds(9))
+        let second = MigrationOrder.sample("o2", vm: VMID("uuid-2"), named: "vm2", at: now - .seconds(5))
+        let elsewhere = MigrationOrder.sample("o3", vm: VMID("uuid-3"), named: "vm3", to: "h3", at: now - .seconds(5))
+        for order in [first, second, elsewhere] { _ = core.handle(.order(.migrate(order: order))) }
+        func described(_ order: MigrationOrder) throws -> String {
+            let move = FleetView(core, at: now).moves.first { $0.order.id == order.id }
+            return ManualOrder.describe(try #require(move))
+        }
+        #expect(try described(second) == "submitted", "no move has begun")
+        let running = OrderReport(order: first.id, host: first.source, at: now, step: .running(progress: .begun))
+        _ = core.handle(.report(running, at: now))
+        #expect(try described(first) == "running")
+        #expect(try described(second) == "submitted: waits for order o1, which uses the path to h2")
+        #expect(try described(elsewhere) == "submitted")
+        let view = FleetView(core, at: now)
+        #expect(view.text().contains("waits for order o1"))
+        #expect(try jsonText(view).contains("\"waitsFor\" : \"o1\""))
     }
 
     // MARK: VMs that are off

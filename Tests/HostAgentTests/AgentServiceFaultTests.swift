@@ -28,9 +28,22 @@ import Testing
             }
             fleet.ledger.fail(with: nil)
             #expect(try await fleet.end(of: order).word == "done")
-            try await eventually("the agents see its end") { fleet.log.contains("the ledger can be read again") }
+            try await eventually("the agents see its end") {
+                fleet.log.contains("the ledger can be read again") && fleet.log.contains("reports are written again")
+            }
         }
         #expect(try await fleet.steps(of: order).count { $0.isFinal } == 1)
+    }
+
+    @Test func `the log does not claim that a VM stayed before the agent has found it`() async throws {
+        fleet.world.script(vm, InMemoryScript(.loseTouch(.arrived)))
+        try await fleet.run {
+            try await fleet.submit(order)
+            #expect(try await fleet.end(of: order).word == "done")
+            try await eventually("it is logged where the VM is") { fleet.log.contains("web1 is on h2") }
+        }
+        #expect(fleet.log.contains("the end of the move was not seen"))
+        #expect(!fleet.log.contains("cannot move"))
     }
 
     @Test func `a move does not begin before the ledger shows it as begun`() async throws {

@@ -32,6 +32,18 @@ struct OrderJournalTests {
         }
     }
 
+    @Test func `a journal lists the orders that it has begun`() async throws {
+        try await with { path in
+            let journal = OrderJournal(path: path)
+            #expect(try journal.orders(with: .begun).isEmpty)
+            _ = try journal.claim(.begun, of: order, at: .now)
+            #expect(try OrderJournal(path: path).orders(with: .begun) == [order.id])
+            #expect(try journal.orders(with: .released).isEmpty)
+            try journal.strike(.begun, of: order)
+            #expect(try journal.orders(with: .begun).isEmpty)
+        }
+    }
+
     @Test func `a damaged journal begins nothing, and its error names file and next step`() async throws {
         try await with { path in
             _ = try OrderJournal(path: path).claim(.begun, of: order, at: .now)

@@ -44,12 +44,13 @@ import Testing
     @Test func `a host with its journal does not begin an order again, even without marks`() async throws {
         try await withOrderBegun { folder in
             try await run(folder, marked: false, remembers: true) {
-                try await eventually("the source refuses it") {
+                try await eventually("the source finds the VM") {
                     try await reports(folder).contains { report in
                         guard case .failed(let failure) = report.step else { return false }
-                        return failure.kind == .refused && failure.text.contains("has begun order")
+                        return failure.kind == .interrupted && failure.whereabouts == .at(h1)
                     }
                 }
+                #expect(log.contains("the journal shows that"))
                 try await expectNoMove()
             }
         }
