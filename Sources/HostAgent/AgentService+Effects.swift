@@ -292,7 +292,10 @@ extension AgentService {
             return .refused
         } catch {
             if case .began(let reason) = reportWriting.take("\(error)") {
-                logger.error("cannot write a report yet", metadata: ["order": "\(report.order)", "reason": "\(reason)"])
+                logger.error(
+                    "cannot write a report yet",
+                    metadata: ["order": "\(report.order)", "reason": "\(reason)"]
+                )
             }
             return .failed
         }

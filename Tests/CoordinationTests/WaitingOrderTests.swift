@@ -97,7 +97,10 @@ struct WaitingOrderTests {
         }
         #expect(core.handle(.caughtUp, at: .second(20)) == [.look(order)])
         #expect(core.orders[second.id]?.stage == .submitted)
-        _ = core.handle(.report(report("h1", 21, .failed(failure: OrderFailure(.interrupted, .other("here"), .at(h1))))), at: .second(21))
+        _ = core.handle(
+            .report(report("h1", 21, .failed(failure: OrderFailure(.interrupted, .other("here"), .at(h1))))),
+            at: .second(21)
+        )
         #expect(core.handle(.tick, at: .second(22)).contains(.readRequirements(second)))
     }
 

@@ -5,6 +5,7 @@ import Glibc
 import Ledger
 import Logging
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Escort
@@ -61,6 +62,7 @@ import Testing
         let upkeep: IdentityUpkeep
         let roster: CurrentRoster
         let pki: String
+        let log: LogCapture
 
         var inventory: Inventory {
             Inventory(
@@ -95,6 +97,7 @@ import Testing
         let identity = try await own.load()
         let charon = FakeCharon()
         let roster = CurrentRoster(identity.roster)
+        let log = LogCapture()
         let upkeep = IdentityUpkeep(
             folder: own,
             identity: identity,
@@ -102,7 +105,7 @@ import Testing
             ledgerFolder: "\(folder)/ledger",
             pki: PKIFolders(root: "\(folder)/pki", reload: Command("true")),
             servesMesh: true,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+            logger: log.logger("h1")
         )
         let mesh = Mesh(
             local: HostName("h1"),
@@ -117,7 +120,8 @@ import Testing
             mesh: mesh,
             upkeep: upkeep,
             roster: roster,
-            pki: "\(folder)/pki"
+            pki: "\(folder)/pki",
+            log: log
         )
         let result: Result<Void, any Error>
         do {
@@ -231,6 +235,8 @@ import Testing
             let loads = world.charon.loads.withLock { $0 }
             await world.look()
             #expect(world.charon.loads.withLock { $0 } == loads, "it was carried out once")
+            #expect(world.log.count("cannot update the identity") == 1)
+            #expect(world.log.count("the identity is up to date again") == 1)
         }
     }
 

@@ -40,8 +40,7 @@ struct FolderMark: Sendable {
     }
 
     func remove() async {
-        let isRemoved = try? await Blocking.onStorage(in: Blocking.diskSlots, within: .hangLimit, "removing \(path)")
-        {
+        let isRemoved = try? await Blocking.onStorage(in: Blocking.diskSlots, within: .hangLimit, "removing \(path)") {
             unlink(path) == 0 || errno == ENOENT
         }
         if isRemoved != true { try? await asOwner(within: .hangLimit, "rm", ["-f", "--", path]) }
