@@ -190,24 +190,6 @@ extension AgentService {
         return result
     }
 
-    /// Records in the journal that the order begins; returns the failure if that is impossible.
-    private func reasonNotToBegin(_ order: MigrationOrder) async -> OrderFailure? {
-        do {
-            if let journal, try await !claimed(order, in: journal) {
-                return OrderFailure(.refused, .order(.begunBefore(order.id)), .unknown)
-            }
-        } catch {
-            return OrderFailure(.refused, .order(.beginningNotNoted(detail: "\(error)")), .at(host))
-        }
-        return nil
-    }
-
-    private func claimed(_ order: MigrationOrder, in journal: OrderJournal) async throws -> Bool {
-        try await Blocking.onStorage(within: .hangLimit, "recording the begun order") {
-            try journal.claim(.begun, of: order, at: .now)
-        }
-    }
-
     /// Collects the VM's requirements and probes the target's gates, which are still closed for this host.
     private func requirements(
         for order: MigrationOrder
@@ -312,25 +294,6 @@ extension AgentService {
         case .failure(let failure):
             guard case .began(let reason) = await waits.change(of: order.id, to: failure.text) else { return }
             logger.error("order \(order.id): cannot \(attempt)", metadata: ["reason": "\(reason)"])
-        }
-    }
-
-    private func log(_ result: Result<AgentCore.Completion, OrderFailure>, of order: MigrationOrder) {
-        switch result {
-        case .success(let completion):
-            logger.notice(
-                "order \(order.id): moved \(order.vmName) to \(order.target)",
-                metadata: ["evidence": "\(completion.evidence.verdict.rawValue)"]
-            )
-            if completion.evidence.verdict == .leak {
-                logger.critical("LEAK: the channel to \(order.target) carried less than the hypervisor sent")
-            }
-        case .failure(let failure):
-            let event =
-                failure.kind == .inDoubt
-                ? "the end of the move was not seen; the agent checks where \(order.vmName) is"
-                : "cannot move \(order.vmName)"
-            logger.error("order \(order.id): \(event)", metadata: ["reason": "\(failure.text)"])
         }
     }
 }

@@ -4,7 +4,7 @@ import Fleet
 import HostOS
 import Logging
 
-/// What earlier runs have begun according to the journal, and what searches have found.
+/// The beginnings of moves in the journal, and what is logged about their ends.
 extension AgentService {
     /// Returns the orders that earlier runs have begun; none if the journal cannot be read: then the ledger alone decides.
     func ordersBegunBefore() async -> [OrderID] {
@@ -22,15 +22,54 @@ extension AgentService {
         }
     }
 
-    /// Logs the orders of this source that are begun in the journal, and not in the ledger.
+    /// Logs the open orders of this source that are begun in the journal, and not in the ledger.
     func reportUnseenBeginnings(_ begun: [OrderID], of orders: [OrderID: OrderState]) {
-        for state in begun.compactMap({ orders[$0] }) where state.order.source == host && state.startedAt == nil {
+        for state in begun.compactMap({ orders[$0] }) {
+            guard state.order.source == host, state.startedAt == nil, !state.stage.isFinal else { continue }
             logger.critical(
                 """
                 order \(state.order.id): the journal shows that \(state.order.vmName) had begun to move, and the ledger does \
                 not. It was rolled back or altered: check its storage. The agent checks where the VM is
                 """
             )
+        }
+    }
+
+    /// Records in the journal that the order begins; returns the failure if that is impossible.
+    func reasonNotToBegin(_ order: MigrationOrder) async -> OrderFailure? {
+        do {
+            if let journal, try await !claimed(order, in: journal) {
+                return OrderFailure(.refused, .order(.begunBefore(order.id)), .unknown)
+            }
+        } catch {
+            return OrderFailure(.refused, .order(.beginningNotNoted(detail: "\(error)")), .at(host))
+        }
+        return nil
+    }
+
+    private func claimed(_ order: MigrationOrder, in journal: OrderJournal) async throws -> Bool {
+        try await Blocking.onStorage(within: .hangLimit, "recording the begun order") {
+            try journal.claim(.begun, of: order, at: .now)
+        }
+    }
+
+    /// Logs the result of a move.
+    func log(_ result: Result<AgentCore.Completion, OrderFailure>, of order: MigrationOrder) {
+        switch result {
+        case .success(let completion):
+            logger.notice(
+                "order \(order.id): moved \(order.vmName) to \(order.target)",
+                metadata: ["evidence": "\(completion.evidence.verdict.rawValue)"]
+            )
+            if completion.evidence.verdict == .leak {
+                logger.critical("LEAK: the channel to \(order.target) carried less than the hypervisor sent")
+            }
+        case .failure(let failure):
+            let event =
+                failure.kind == .inDoubt
+                ? "the end of the move was not seen; the agent checks where \(order.vmName) is"
+                : "cannot move \(order.vmName)"
+            logger.error("order \(order.id): \(event)", metadata: ["reason": "\(failure.text)"])
         }
     }
 
