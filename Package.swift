@@ -81,7 +81,8 @@ let package = Package(
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
         // Parses libvirt's XML: FoundationXML leaks on Linux whatever it parses. libvirt itself uses libxml2.
         .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
-        module("LibvirtDriver", ["Fleet", "Hypervisor", "HostOS", "CLibvirt", "CLibXML2", crypto]),
+        module("LibvirtXML", ["CLibXML2"]),
+        module("LibvirtDriver", ["Fleet", "Hypervisor", "HostOS", "LibvirtXML", "CLibvirt", crypto]),
         module("Escort", ["Fleet", "HostOS"]),
         module("Ledger", ["Fleet", "HostOS", crypto, log]),
         // Keys, certificates (by the openssl command) and the signed roster.
@@ -102,7 +103,7 @@ let package = Package(
             "EvenkeelCLI",
             [
                 "Fleet", "Identity", "FleetFiles", "Balancing", "Coordination", "Simulation", "Ledger", "Settings",
-                "Controller", "HostOS", argumentParser, log,
+                "Controller", "HostOS", "LibvirtXML", argumentParser, log,
             ]
         ),
         program("evenkeel", ["EvenkeelCLI", argumentParser]),
@@ -155,6 +156,7 @@ let package = Package(
         tests("IdentityTests", ["Identity", "Ledger", "Fleet", "HostOS", log]),
         tests("EscortTests", ["Escort", "Identity", "Ledger", "Fleet", "HostOS"]),
         tests("HypervisorTests", ["Hypervisor", "Fleet", "TestSupport"]),
+        tests("LibvirtXMLTests", ["LibvirtXML"]),
         tests("LibvirtDriverTests", ["Hypervisor", "LibvirtDriver", "HostOS", "Fleet", "TestSupport"]),
         tests(
             "HostAgentTests",

@@ -2,6 +2,7 @@
 internal import CLibvirt
 internal import Fleet
 internal import Hypervisor
+internal import LibvirtXML
 
 extension Connection {
     /// Asks the outgoing migration of the VM to stop.

@@ -3,6 +3,7 @@ internal import CLibvirt
 internal import Fleet
 internal import Foundation
 internal import Hypervisor
+internal import LibvirtXML
 
 extension Connection {
     /// Returns the requirements of a VM that is off, and why its definition cannot leave this host.

@@ -4,6 +4,7 @@ internal import Fleet
 internal import Foundation
 internal import Glibc
 internal import Hypervisor
+internal import LibvirtXML
 
 extension Connection {
     func facts() throws(LibvirtError) -> HypervisorFacts {

@@ -4,6 +4,7 @@ internal import Fleet
 internal import Foundation
 internal import Hypervisor
 internal import Synchronization
+internal import LibvirtXML
 
 /// An open connection, closed when its last user releases it.
 final class Connection: Sendable {

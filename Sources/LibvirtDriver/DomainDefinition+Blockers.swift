@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
+internal import LibvirtXML
 
 /// What in a definition ties a running VM to its host.
 ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 internal import Foundation
+internal import LibvirtXML
 
 /// Identifies a VM's definition in 64 characters, for use in an order.
 ///

@@ -2,6 +2,7 @@
 internal import Fleet
 internal import Foundation
 internal import Hypervisor
+internal import LibvirtXML
 
 /// The parts of a domain's XML definition that the driver uses.
 struct DomainDefinition {

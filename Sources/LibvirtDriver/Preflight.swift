@@ -4,6 +4,7 @@ internal import Fleet
 internal import Foundation
 internal import Glibc
 internal import Hypervisor
+internal import LibvirtXML
 
 /// The checks whether a target's hypervisor can take a VM, before anything is touched.
 struct Preflight {

@@ -6,13 +6,15 @@ internal import Foundation
 ///
 /// libxml2 parses; its document is freed before the initialiser returns. (FoundationXML leaks memory on Linux with
 /// every document.)
-struct XMLTree: Equatable, Sendable {
+package struct XMLTree: Equatable, Sendable {
     /// The name with its prefix, such as `qemu:commandline`.
-    let name: String
-    let attributes: [String: String]
-    let content: [Content]
+    package let name: String
+    /// The URI of the name's namespace; `nil` if it has none.
+    package let namespace: String?
+    package let attributes: [String: String]
+    package let content: [Content]
 
-    enum Content: Equatable, Sendable {
+    package enum Content: Equatable, Sendable {
         case element(XMLTree)
         case text(String)
     }
@@ -20,7 +22,7 @@ struct XMLTree: Equatable, Sendable {
     /// Parses a document into its root element.
     ///
     /// A document type declaration is refused: libvirt writes none, and its entities could hide or multiply text.
-    init(parsing text: String) throws(XMLProblem) {
+    package init(parsing text: String) throws(XMLProblem) {
         _ = Self.isInitialised
         let options = XML_PARSE_NONET.rawValue | XML_PARSE_NOERROR.rawValue | XML_PARSE_NOWARNING.rawValue
         let bytes = Array(text.utf8)
@@ -44,6 +46,7 @@ struct XMLTree: Equatable, Sendable {
     /// Copies an element; the recursion ends because libxml2 limits a document's depth to 256 elements.
     private init(copying node: xmlNodePtr) {
         name = Self.qualifiedName(node.pointee.name, node.pointee.ns)
+        namespace = node.pointee.ns?.pointee.href.map(Self.string)
         var attributes: [String: String] = [:]
         var attribute = node.pointee.properties
         while let current = attribute {
@@ -90,11 +93,11 @@ struct XMLTree: Equatable, Sendable {
 }
 
 /// Reasons why a text is not an XML document that Evenkeel reads.
-enum XMLProblem: Error, Equatable, CustomStringConvertible {
+package enum XMLProblem: Error, Equatable, CustomStringConvertible {
     case malformed(String)
     case hasDocumentType
 
-    var description: String {
+    package var description: String {
         switch self {
         case .malformed(let detail): "not a well-formed XML document: \(detail)"
         case .hasDocumentType: "the XML document has a DOCTYPE, which libvirt never writes"
@@ -103,21 +106,24 @@ enum XMLProblem: Error, Equatable, CustomStringConvertible {
 }
 
 extension XMLTree {
-    var children: [XMLTree] {
+    /// The name without its prefix.
+    package var localName: String { name.split(separator: ":").last.map(String.init) ?? name }
+
+    package var children: [XMLTree] {
         content.compactMap { if case .element(let element) = $0 { element } else { nil } }
     }
 
-    func children(_ name: String) -> [XMLTree] { children.filter { $0.name == name } }
+    package func children(_ name: String) -> [XMLTree] { children.filter { $0.name == name } }
 
-    func child(_ name: String) -> XMLTree? { children.first { $0.name == name } }
+    package func child(_ name: String) -> XMLTree? { children.first { $0.name == name } }
 
-    func attribute(_ name: String) -> String? { attributes[name] }
+    package func attribute(_ name: String) -> String? { attributes[name] }
 
     /// Returns the trimmed text of the first child element with that name.
-    func text(_ name: String) -> String? { child(name)?.text }
+    package func text(_ name: String) -> String? { child(name)?.text }
 
     /// All text inside the element, without leading and trailing white space.
-    var text: String {
+    package var text: String {
         var joined = ""
         appendText(to: &joined)
         return joined.trimmingCharacters(in: .whitespacesAndNewlines)
@@ -133,7 +139,7 @@ extension XMLTree {
     }
 
     /// The element as XML, attributes ordered by name.
-    var xml: String {
+    package var xml: String {
         var start = "<\(name)"
         for (key, value) in attributes.sorted(by: { $0.key < $1.key }) { start += " \(key)=\"\(Self.escaped(value))\"" }
         guard !content.isEmpty else { return start + "/>" }
