@@ -129,6 +129,12 @@ extension XMLTree {
         return joined.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
+    /// The text of the element without that of its children, and without leading and trailing white space.
+    package var ownText: String {
+        content.map { if case .text(let text) = $0 { text } else { "" } }.joined()
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
     private func appendText(to joined: inout String) {
         for part in content {
             switch part {

@@ -24,6 +24,11 @@ import Testing
         #expect(tree.children.map(\.localName) == ["arg", "arg", "arg"])
     }
 
+    @Test func `an element's own text is without that of its children`() throws {
+        let tree = try XMLTree(parsing: "<a> &#47;x<b>y</b>/z\n</a>")
+        #expect(tree.text == "/xy/z" && tree.ownText == "/x/z")
+    }
+
     @Test func `a written tree parses as the same tree`() throws {
         let tree = try XMLTree(
             parsing: "<cpu mode='custom' q=\"'&quot;\"><model>a&amp;b</model><feature name='x'/></cpu>"

@@ -115,12 +115,11 @@ extension UsableDefinition {
         notes.append(
             "The definition lacks secrets, such as passwords of graphics consoles: set them with 'virsh edit'."
         )
-        notes += DefinitionWarnings(definition.xml).text
-        let left = [("<nvram", "UEFI variables"), ("<tpm", "TPM state")].filter { definition.xml.contains($0.0) }
+        let warnings = DefinitionWarnings(definition.xml)
+        notes += warnings.text
+        let left = warnings.stateInFiles
         if !left.isEmpty {
-            notes.append(
-                "Its \(left.map(\.1).joined(separator: " and ")) were files on \(copy.host) and are not part of it."
-            )
+            notes.append("Its \(left.joined(separator: " and ")) were files on \(copy.host) and are not part of it.")
         }
         if definition.startsWithHost {
             notes.append("It started with its host: after 'virsh define', run 'virsh autostart \(definition.id)'.")
