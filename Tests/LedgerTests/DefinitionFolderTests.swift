@@ -232,6 +232,29 @@ struct DefinitionFolderTests {
         }
     }
 
+    @Test func `a folder of the ledger has the ledger's mode, and may exist, but its parent must`() async throws {
+        try await with { _, path in
+            let folder = "\(path)/new"
+            #expect(throws: LedgerError.self) { try LedgerFolder.make("\(folder)/in", in: folder) }
+            for _ in 1...2 { try LedgerFolder.make(folder, in: path) }
+            let mode = try FileManager.default.attributesOfItem(atPath: folder)[.posixPermissions] as? Int
+            #expect(mode == 0o750)
+        }
+    }
+
+    @Test(arguments: [true, false]) func `a link or a file in place of a folder is refused`(isLink: Bool) async throws {
+        try await with { _, path in
+            let folder = "\(path)/new"
+            if isLink {
+                try FileManager.default.createSymbolicLink(atPath: folder, withDestinationPath: "\(path)/elsewhere")
+            } else {
+                try Data().write(to: URL(filePath: folder))
+            }
+            #expect(throws: LedgerError.self) { try LedgerFolder.make(folder, in: path) }
+            #expect(!FileManager.default.fileExists(atPath: "\(path)/elsewhere"))
+        }
+    }
+
     @Test func `a link in place of a host's folder is neither followed nor written through`() async throws {
         try await with { folder, path in
             try folder.write(copy(by: two), signedBy: key(two))

@@ -19,7 +19,6 @@ public struct DefinitionFolder: Sendable {
     static let largestFile = 4 * largestXML + (64 << 10)
     /// Maximum number of names in a folder, so that listing it has an end.
     private static let entriesPerFolder = 10_000
-    private static let folderMode: mode_t = 0o750
     static let suffix = ".json"
 
     private let ledger: String
@@ -126,8 +125,8 @@ public struct DefinitionFolder: Sendable {
         let path = try path(of: copy.definition.id, by: copy.host)
         // The folder may be the empty mount point of a missing storage.
         try requireLedger()
-        try Self.makeFolder(self.path)
-        try Self.makeFolder(self.path(of: copy.host))
+        try LedgerFolder.make(self.path, in: ledger)
+        try LedgerFolder.make(self.path(of: copy.host), in: self.path)
         let json = try SignedDefinition(copy, signedBy: key).json
         guard json.count <= Self.largestFile else {
             let reason = "\(json.count) bytes exceed the limit of \(Self.largestFile) bytes"
@@ -150,19 +149,6 @@ public struct DefinitionFolder: Sendable {
         {
             unlink("\(folder)/\(name)")
         }
-    }
-}
-
-/// Folders, of which no link is followed: whoever can write to the storage could point one anywhere.
-extension DefinitionFolder {
-    private static func makeFolder(_ path: String) throws(LedgerError) {
-        if mkdir(path, folderMode) == 0 {
-            // Independent of the umask.
-            guard chmod(path, folderMode) == 0 else { throw .system("set the mode of", path, code: errno) }
-            return
-        }
-        guard errno == EEXIST else { throw .system("create the folder", path, code: errno) }
-        try FolderListing.requireFolder(path)
     }
 
     private static func listing(of folder: String) throws(LedgerError) -> (names: [String], isWhole: Bool) {

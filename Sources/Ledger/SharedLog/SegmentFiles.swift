@@ -86,33 +86,12 @@ struct SegmentFiles: Sendable {
     func makeFolder() throws(LedgerError) {
         guard log.writer != nil else { return }
         if access(folder, F_OK) != 0 { try requireLedger() }
-        for (folder, parent) in [(writersFolder, ledger), (folder, writersFolder)] {
-            if access(folder, F_OK) == 0 {
-                // Not a link to a folder of this host.
-                try FolderListing.requireFolder(folder)
-            } else if mkdir(folder, SharedLog.folderMode) == 0 {
-                guard chmod(folder, SharedLog.folderMode) == 0 else {
-                    throw .system("set the mode of", folder, code: errno)
-                }
-                try Self.sync(parent)
-            } else if errno != EEXIST {
-                throw .system("create the folder", folder, code: errno)
-            }
-        }
+        try LedgerFolder.make(writersFolder, in: ledger)
+        try LedgerFolder.make(folder, in: writersFolder)
     }
 
     /// Makes new file names in the folder durable.
-    func syncFolder() throws(LedgerError) { try Self.sync(folder) }
-
-    private static func sync(_ folder: String) throws(LedgerError) {
-        guard let directory = try OpenFile.open(folder, flags: O_RDONLY | O_DIRECTORY) else {
-            throw .notALedger(path: folder, reason: "it does not exist")
-        }
-        // Some file systems cannot sync a folder and return EINVAL; they write names at once.
-        guard fsync(directory.descriptor) == 0 || errno == EINVAL else {
-            throw .system("sync", folder, code: errno)
-        }
-    }
+    func syncFolder() throws(LedgerError) { try LedgerFolder.sync(folder) }
 
     /// Throws unless `SharedLog.create` created the folder, so that nothing is written into the empty mount point of
     /// a missing shared storage.
