@@ -15,26 +15,13 @@ extension Connection {
             let detail = "it is not off but \(state.text)"
             throw HypervisorError(.refused, attempt: "read what VM \(vm) needs", detail: detail)
         }
-        // Without secrets, because it goes into the ledger.
-        let text = virDomainGetXMLDesc(domain.pointer, VIR_DOMAIN_XML_MIGRATABLE.rawValue)
-        let definition = try DomainDefinition(xml: takeString(text, from: "virDomainGetXMLDesc"))
-        let requirements = try VMRequirements(
-            id: vm,
-            name: definition.name,
-            domainType: definition.domainType,
-            hypervisor: facts(),
-            emulator: definition.emulator,
-            machine: definition.machine,
-            architecture: definition.architecture,
-            vcpus: definition.vcpus(),
-            memoryBytes: definition.memoryBytes(),
-            cpuXML: definition.offlineCPU,
-            disks: definition.disks + definition.firmwareVariables.map { .file(path: $0) },
-            files: definition.files + definition.firmwareVariables.map { DiskFile(path: $0, isReadOnly: false) },
-            networks: definition.networks,
-            definition: definition.digest,
-            startsWithHost: startsWithHost(domain)
-        )
+        let definition = try migratableDefinition(of: domain)
+        var requirements = try requirements(of: vm, domain, definition)
+        requirements.cpuXML = definition.offlineCPU
+        requirements.disks += definition.firmwareVariables.map { .file(path: $0) }
+        requirements.files =
+            definition.files
+            + definition.firmwareVariables.map { DiskFile(path: $0, isReadOnly: false) }
         var blockers = try definition.offlineBlockers + Self.metadata(of: domain) + localNetworks(definition.networks)
         if virDomainHasManagedSaveImage(domain.pointer, 0) == 1 { blockers.append(.managedSave) }
         if !MigrationTraits.of(type).movesOffline { blockers.append(.offlineUnsupported(type: type)) }

@@ -178,17 +178,33 @@ extension Connection {
         }
     }
 
+    /// Returns the requirements of a VM that runs.
     func requirements(of vm: VMID) throws -> VMRequirements {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
         let state = try DomainState.of(domain)
-        let attempt = "read what VM \(vm) needs"
         guard state.isRunning else {
-            throw HypervisorError(.refused, attempt: attempt, detail: "it is not running but \(state.text)")
+            let detail = "it is not running but \(state.text)"
+            throw HypervisorError(.refused, attempt: "read what VM \(vm) needs", detail: detail)
         }
-        // Migratable, because the target receives this form. Without secrets, because it goes into the ledger.
+        let definition = try migratableDefinition(of: domain)
+        var requirements = try requirements(of: vm, domain, definition)
+        requirements.hostCPU = definition.seesHostCPU ? try hostCPU()?.xml : nil
+        return requirements
+    }
+
+    /// Returns the definition that a target receives, without secrets, because it goes into the ledger.
+    func migratableDefinition(of domain: borrowing DomainHandle) throws -> DomainDefinition {
         let text = virDomainGetXMLDesc(domain.pointer, VIR_DOMAIN_XML_MIGRATABLE.rawValue)
-        let definition = try DomainDefinition(xml: takeString(text, from: "virDomainGetXMLDesc"))
-        return try VMRequirements(
+        return try DomainDefinition(xml: takeString(text, from: "virDomainGetXMLDesc"))
+    }
+
+    /// Returns what a definition requires of a target, whether the VM runs or not.
+    func requirements(
+        of vm: VMID,
+        _ domain: borrowing DomainHandle,
+        _ definition: DomainDefinition
+    ) throws -> VMRequirements {
+        try VMRequirements(
             id: vm,
             name: definition.name,
             domainType: definition.domainType,
@@ -199,7 +215,6 @@ extension Connection {
             vcpus: definition.vcpus(),
             memoryBytes: definition.memoryBytes(),
             cpuXML: definition.cpuXML,
-            hostCPU: definition.seesHostCPU ? hostCPU()?.xml : nil,
             disks: definition.disks,
             files: definition.files,
             networks: definition.networks,
