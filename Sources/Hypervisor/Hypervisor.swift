@@ -10,7 +10,9 @@ public protocol Hypervisor: Sendable {
     func domains() async throws(HypervisorError) -> [DomainStatus]
 
     /// Returns the definition of every persistent VM, running or not, without secrets.
-    func definitions() async throws(HypervisorError) -> [VMDefinition]
+    ///
+    /// Throws only if the hypervisor does not list the VMs: one VM whose definition it cannot read costs no other's.
+    func definitions() async throws(HypervisorError) -> PersistentDefinitions
 
     /// Returns the state of one VM on this host.
     func presence(of vm: VMID) async throws(HypervisorError) -> DomainPresence

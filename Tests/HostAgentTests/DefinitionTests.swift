@@ -60,7 +60,7 @@ import Testing
             #expect(try files(ledger) == [vm, other])
             let copy = try #require(self.copy(ledger))
             #expect(copy.host == h1 && copy.at == start && copy.goneSince == nil)
-            let present = try await world.hypervisor(of: h1).definitions()
+            let present = try await world.hypervisor(of: h1).definitions().definitions
             #expect(copy.definition == present.first { $0.id == vm })
             #expect(log.count("definitions") == 0)
         }
@@ -289,19 +289,52 @@ import Testing
         }
     }
 
+    @Test func `a definition that cannot be read costs only its own copy, and is logged once`() async throws {
+        world.place(.testVM(other, name: "db1"), on: h1, as: .inactive)
+        try await with { ledger in
+            var upkeep = upkeep(ledger)
+            await upkeep.turn(at: start)
+            let before = copy(ledger)
+            world.change(h1) { $0.unreadableDefinitions = [vm] }
+            let third = VMID("cccccccc-0000-4000-8000-00000000000c")
+            world.place(.testVM(third, name: "new1"), on: h1)
+            for minute in 1...3 { await upkeep.turn(at: start + .seconds(60 * minute)) }
+            #expect(copy(ledger, third)?.definition.name == "new1" && copy(ledger, other)?.goneSince == nil)
+            #expect(before != nil && copy(ledger) == before, "the VM is not gone")
+            #expect(log.count("cannot store the definitions of all VMs") == 1)
+            world.change(h1) { $0.unreadableDefinitions = [] }
+            await upkeep.turn(at: start + .seconds(240))
+            #expect(log.count("the definitions of all VMs are stored again") == 1)
+        }
+    }
+
+    @Test func `many definitions that cannot be read are counted`() async throws {
+        try await with { ledger in
+            let own = OwnDefinitions(inLedger: ledger, host: h1, signedBy: nil)
+            let unreadable = (1...9).map {
+                PersistentDefinitions.Unreadable(id: VMID("\($0)"), name: "vm\($0)", reason: "no such file")
+            }
+            let update = try own.update(nil, to: PersistentDefinitions([], unreadable: unreadable), at: time(start))
+            #expect(update.copies.isEmpty && update.problems.count == 4)
+            #expect(update.problems.last == "6 other definitions cannot be read, either")
+        }
+    }
+
     @Test func `number and size of the copies are limited`() async throws {
         try await with { ledger in
             let own = OwnDefinitions(inLedger: ledger, host: h1, signedBy: nil)
-            func definitions(_ numbers: Range<Int>, _ xml: String = "<domain/>") -> [VMDefinition] {
-                numbers.map {
-                    VMDefinition(
-                        id: VMID("\(1000 + $0)"),
-                        name: "vm\($0)",
-                        xml: xml,
-                        digest: nil,
-                        startsWithHost: false
-                    )
-                }
+            func definitions(_ numbers: Range<Int>, _ xml: String = "<domain/>") -> PersistentDefinitions {
+                PersistentDefinitions(
+                    numbers.map {
+                        VMDefinition(
+                            id: VMID("\(1000 + $0)"),
+                            name: "vm\($0)",
+                            xml: xml,
+                            digest: nil,
+                            startsWithHost: false
+                        )
+                    }
+                )
             }
             let large = definitions(0..<1, String(repeating: "x", count: DefinitionFolder.largestXML + 1))
             var update = try own.update(nil, to: large, at: time(start))

@@ -11,7 +11,7 @@ import Testing
     ) async throws {
         let console = "<devices><graphics type='vnc' passwd='sesame'/></devices>"
         let node = try await TestNode(state: state, more: console)
-        let definitions = try await node.hypervisor.definitions()
+        let definitions = try await node.hypervisor.definitions().definitions
         #expect(definitions.map(\.id) == [node.vm] && definitions.map(\.name) == ["web1"])
         let definition = try #require(definitions.first)
         #expect(definition.xml.contains("<uuid>\(node.vm)</uuid>") && definition.xml.contains("<graphics type='vnc'"))
@@ -23,9 +23,9 @@ import Testing
     @Test func `whether a VM starts with its host belongs to its definition`() async throws {
         let node = try await TestNode(state: 1)
         try await node.hypervisor.setAutostart(of: node.vm, to: true)
-        #expect(try await node.hypervisor.definitions().map(\.startsWithHost) == [true])
+        #expect(try await node.hypervisor.definitions().definitions.map(\.startsWithHost) == [true])
         try await node.hypervisor.setAutostart(of: node.vm, to: false)
-        #expect(try await node.hypervisor.definitions().map(\.startsWithHost) == [false])
+        #expect(try await node.hypervisor.definitions().definitions.map(\.startsWithHost) == [false])
     }
 
     @Test func `a hypervisor that does not answer has no definitions, not an empty list`() async {

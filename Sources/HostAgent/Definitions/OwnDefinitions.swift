@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
+internal import Hypervisor
 public import Ledger
 
 /// This host's copies of its VM definitions in the ledger's folder.
@@ -42,19 +43,21 @@ public struct OwnDefinitions: Sendable {
     /// Writes and removes the files that differ from the hypervisor's definitions.
     ///
     /// `known` are the copies after the last update; `nil`: they are read from the folder. A file that cannot be written
-    /// costs only its own copy. Blocks.
+    /// costs only its own copy, and so does a definition that cannot be read. Blocks.
     func update(
         _ known: [VMID: DefinitionCopy]?,
-        to definitions: [VMDefinition],
+        to present: PersistentDefinitions,
         at time: UpdateTime
     ) throws -> Update {
         // An empty mount point must not look as if the files were gone.
         try folder.requireLedger()
-        let defined = Set(definitions.map(\.id))
+        let definitions = present.definitions
+        let defined = Set(definitions.map(\.id) + present.unreadable.map(\.id))
         var problems: [String] = []
         let (files, isWhole) = try files(defined.union((known ?? [:]).keys), &problems)
         // A file that somebody has removed is written again.
         var update = Update(copies: (try known ?? read(files)).filter { files.contains($0.key) }, problems: problems)
+        describe(present.unreadable, &update.problems)
         let storable = storable(definitions, &update.problems)
         let foreign = files.subtracting(update.copies.keys).subtracting(defined)
         if isWhole, !foreign.isEmpty {
@@ -125,6 +128,18 @@ public struct OwnDefinitions: Sendable {
             copies[vm] = try? folder.copy(of: vm, by: host, signedBy: key.map { [$0.verification] })
         }
         return copies
+    }
+
+    /// The copies of these VMs, if there are any, stay as they are.
+    private func describe(_ unreadable: [PersistentDefinitions.Unreadable], _ problems: inout [String]) {
+        for vm in unreadable.prefix(Self.problemsReported) {
+            problems.append(
+                "the definition of \(vm.name) cannot be read, and a change of it is not stored: \(vm.reason)"
+            )
+        }
+        if unreadable.count > Self.problemsReported {
+            problems.append("\(unreadable.count - Self.problemsReported) other definitions cannot be read, either")
+        }
     }
 
     private func storable(_ definitions: [VMDefinition], _ problems: inout [String]) -> ArraySlice<VMDefinition> {

@@ -25,17 +25,23 @@ public struct InMemoryHypervisor: Hypervisor {
         }.sorted { $0.id < $1.id }
     }
 
-    public func definitions() async throws(HypervisorError) -> [VMDefinition] {
-        _ = try ask("read the definitions")
-        return copies().values.filter { !$0.isTransient }.map { copy in
-            VMDefinition(
-                id: copy.needs.id,
-                name: copy.needs.name,
-                xml: "<domain><name>\(copy.needs.name)</name><vcpu>\(copy.needs.vcpus)</vcpu></domain>",
-                digest: copy.needs.definition,
-                startsWithHost: copy.startsWithHost
-            )
-        }.sorted { $0.id < $1.id }
+    public func definitions() async throws(HypervisorError) -> PersistentDefinitions {
+        let unreadable = try ask("read the definitions").unreadableDefinitions
+        let persistent = copies().values.filter { !$0.isTransient }.sorted { $0.needs.id < $1.needs.id }
+        return PersistentDefinitions(
+            persistent.filter { !unreadable.contains($0.needs.id) }.map { copy in
+                VMDefinition(
+                    id: copy.needs.id,
+                    name: copy.needs.name,
+                    xml: "<domain><name>\(copy.needs.name)</name><vcpu>\(copy.needs.vcpus)</vcpu></domain>",
+                    digest: copy.needs.definition,
+                    startsWithHost: copy.startsWithHost
+                )
+            },
+            unreadable: persistent.filter { unreadable.contains($0.needs.id) }.map { copy in
+                PersistentDefinitions.Unreadable(id: copy.needs.id, name: copy.needs.name, reason: "no such file")
+            }
+        )
     }
 
     public func presence(of vm: VMID) async throws(HypervisorError) -> DomainPresence {

@@ -66,6 +66,8 @@ public struct InMemoryHost: Sendable, Equatable {
     public var unmet: [PreflightFailure]
     /// What ties each VM to it.
     public var blockers: [VMID: [PreflightFailure.HypervisorReason]] = [:]
+    /// VMs whose definitions its hypervisor cannot read.
+    public var unreadableDefinitions: Set<VMID> = []
     /// Whether its hypervisor answers.
     public var answers: Bool
 
