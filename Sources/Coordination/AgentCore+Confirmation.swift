@@ -31,8 +31,14 @@ extension AgentCore {
         }
     }
 
-    mutating func confirmed(_ id: OrderID, by answer: DomainPresence, to askedAt: Instant, at instant: Instant) {
-        guard case .confirming(let wait)? = work[id]?.activity, answer != .absent, wait.askedAt.contains(askedAt)
+    mutating func confirmed(
+        _ id: OrderID,
+        by answer: Inquiry.Question.Answer,
+        to askedAt: Instant,
+        at instant: Instant
+    ) {
+        guard case .confirming(let wait)? = work[id]?.activity, wait.askedAt.contains(askedAt),
+            answer.presence != .absent, answer.isPersistent != false
         else { return }
         endConfirmed(id, wait, at: instant)
     }

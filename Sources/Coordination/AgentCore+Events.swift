@@ -82,8 +82,9 @@ extension AgentCore {
             case progressed(OrderID, MigrationProgress)
             case migrationEnded(OrderID, Answer<Completion>)
             case looked(OrderID, CopyObservation)
-            /// Result of `locate` or `confirm`.
-            case located(OrderID, CopyObservation)
+            /// Result of `locate` or `confirm`; `isPersistent`: whether the VM has a definition here, `nil` if it is absent, and
+            /// in older recordings.
+            case located(OrderID, CopyObservation, isPersistent: Bool? = nil)
             /// Result of `startWithHost`; `failure` is `nil` if the VM starts with this host now, or is not here.
             case autostartSet(OrderID, failure: String?)
             case applied(OrderID, CopyAction.Result)

@@ -17,13 +17,13 @@ extension AgentCore {
     }
 
     mutating func takeAnswer(
-        _ presence: DomainPresence,
+        _ answer: Inquiry.Question.Answer,
         to askedAt: Instant,
         in report: OrderReport,
         at instant: Instant,
         effects: inout [Effect]
     ) {
-        let id = report.order
+        let (id, presence) = (report.order, answer.presence)
         // This host's own answer, perhaps of an earlier incarnation.
         if report.host == host {
             if let vm = work[id]?.order.vm { noteAnswer(presence, about: vm) }
@@ -32,12 +32,12 @@ extension AgentCore {
         guard let order = work[id]?.order, order.source == host else { return }
         if report.host == order.target {
             work[id]?.answer = (askedAt, presence)
-            confirmed(id, by: presence, to: askedAt, at: instant)
+            confirmed(id, by: answer, to: askedAt, at: instant)
         }
         work[id]?.noteElsewhere(presence, on: report.host)
         guard isCaughtUp else { return }
-        sealed(id, at: instant, &effects) { $0.answered(by: report.host, presence, to: askedAt, $2) }
-        inquiry(id, at: instant, &effects) { $0.answered(by: report.host, presence, to: askedAt, at: $1.now) }
+        sealed(id, at: instant, &effects) { $0.answered(by: report.host, answer, to: askedAt, $2) }
+        inquiry(id, at: instant, &effects) { inquiry, _ in inquiry.answered(by: report.host, answer, to: askedAt) }
     }
 
     mutating func lookForAnswers(at instant: Instant, effects: inout [Effect]) {
@@ -50,7 +50,12 @@ extension AgentCore {
     /// Number of unwritten reports from which no more answers are added.
     private static let waitingAnswers = 32
 
-    mutating func located(_ id: OrderID, _ observation: CopyObservation, at instant: Instant) {
+    mutating func located(
+        _ id: OrderID,
+        _ observation: CopyObservation,
+        isPersistent: Bool?,
+        at instant: Instant
+    ) {
         let vm = questions.vm(of: id)
         let isPausing = vm.map { isPausingCopy(of: $0) } ?? false
         guard let (askedAt, presence) = questions.located(id, observation, isPausing: isPausing, at: instant) else {
@@ -58,7 +63,7 @@ extension AgentCore {
         }
         // Answers must not keep this host's own steps from the ledger; who needs this one asks again.
         guard outbox.waiting.count < Self.waitingAnswers else { return }
-        let step = OrderStep.answered(presence: presence, question: askedAt)
+        let step = OrderStep.answered(presence: presence, question: askedAt, isPersistent: isPersistent)
         outbox.put(OrderReport(order: id, host: host, at: instant, step: step))
         if let vm { noteAnswer(presence, about: vm) }
     }

@@ -51,8 +51,9 @@ extension AgentCore {
         if report.host != host { noteTime(report.at) }
         switch report.step {
         case .asked(let question): return take(question, in: report)
-        case .answered(let presence, let askedAt):
-            return takeAnswer(presence, to: askedAt, in: report, at: instant, effects: &effects)
+        case .answered(let presence, let askedAt, let isPersistent):
+            let answer = Inquiry.Question.Answer(presence: presence, isPersistent: isPersistent, at: instant)
+            return takeAnswer(answer, to: askedAt, in: report, at: instant, effects: &effects)
         default: break
         }
         guard work[id] != nil else {

@@ -74,7 +74,8 @@ public struct AgentCore: Sendable {
         case .migrationEnded(let id, let result): migrationEnded(id, result, at: instant, effects: &effects)
         case .cancelTried(let id): work[id]?.isCancelling = false
         case .looked(let id, let observation): looked(id, believed(observation), at: instant, effects: &effects)
-        case .located(let id, let observation): located(id, believed(observation), at: instant)
+        case .located(let id, let observation, let isPersistent):
+            located(id, believed(observation), isPersistent: isPersistent, at: instant)
         case .autostartSet(let id, let failure): autostartSet(id, failure: failure, at: instant)
         case .applied(let id, let result): applied(id, result, at: instant, effects: &effects)
         case .sealed(let id, let result): sealed(id, at: instant, &effects) { $0.sealed(result, $1, $2) }

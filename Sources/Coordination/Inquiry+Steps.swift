@@ -12,20 +12,13 @@ extension Inquiry {
     }
 
     /// Takes another host's answer; the target's is followed by a look at the copy here.
-    mutating func answered(
-        by host: HostName,
-        _ presence: DomainPresence,
-        to askedAt: Instant,
-        at instant: Instant
-    )
-        -> [OrderAction]
-    {
+    mutating func answered(by host: HostName, _ answer: Question.Answer, to askedAt: Instant) -> [OrderAction] {
         guard question?.askedAt == askedAt else { return [] }
-        question?.answers[host] = Question.Answer(presence: presence, at: instant)
+        question?.answers[host] = answer
         guard host == order.target else { return [] }
-        heardAt = instant
-        nextCheck = min(nextCheck, instant)
-        return advance(at: instant)
+        heardAt = answer.at
+        nextCheck = min(nextCheck, answer.at)
+        return advance(at: answer.at)
     }
 
     mutating func looked(_ observation: CopyObservation, _ context: OrderContext) -> [OrderAction] {
@@ -49,7 +42,7 @@ extension Inquiry {
         // A call of the previous incarnation may still take effect.
         if here == restingPlace, context.now < quietUntil { return [] }
         guard let question, question.here == here else { return ask(here, context) }
-        guard let there = question.answers[order.target]?.presence else { return unanswered(question, context) }
+        guard let there = question.answers[order.target] else { return unanswered(question, context) }
         return conclude(question, there, context)
     }
 
@@ -139,10 +132,19 @@ extension Inquiry {
 
     private mutating func conclude(
         _ question: Question,
-        _ there: DomainPresence,
+        _ there: Question.Answer,
         _ context: OrderContext
     ) -> [OrderAction] {
-        var conclusion = conclusion(here: question.here, there: there, host: context.host)
+        var conclusion = conclusion(here: question.here, there: there.presence, host: context.host)
+        // Somebody has moved it by hand: the definition here is the only one.
+        if conclusion == .action(.discard), question.here != .absent, there.isPersistent == false {
+            let finding = FailureReason.Finding.transientThere(
+                vm: order.vmName,
+                source: context.host,
+                target: order.target
+            )
+            conclusion = .inDoubt(finding, isAfterEnd ? .at(order.target) : .unknown)
+        }
         if context.mutations.contains(.sparesDuplicates), conclusion == .action(.pause) {
             conclusion = .stayed(.stayed(vm: order.vmName, source: context.host), isCertain: true)
         }
@@ -169,7 +171,7 @@ extension Inquiry {
         case .action(let action): return apply(action)
         case .open:
             return leaveOpen(
-                "\(order.vmName) is \(question.here) on \(context.host), \(there) on \(order.target)",
+                "\(order.vmName) is \(question.here) on \(context.host), \(there.presence) on \(order.target)",
                 context
             )
         }

@@ -36,6 +36,8 @@ struct Inquiry: Sendable {
 
         struct Answer: Sendable, Equatable {
             let presence: DomainPresence
+            /// Whether the VM has a definition there; `nil` if it is absent, and from an older agent.
+            let isPersistent: Bool?
             let at: Instant
         }
 
@@ -108,6 +110,8 @@ struct Inquiry: Sendable {
         case .inquiry(_, .runsNowhere), .inquiry(_, .pausedHereInactiveThere), .inquiry(_, .pausedHereAndElsewhere),
             .inquiry(_, .pausedHereNotResumed), .inquiry(_, .definedNowhere):
             isPassive = cause == .restart && state.isInDoubt
+        // If the VM is absent there since, it has run nevertheless.
+        case .inquiry(_, .transientThere): isPassive = true
         default: isPassive = false
         }
         if hasReportedDoubt, case .inquiry(_, .copyHereAndElsewhere(_, _, let other)) = state.failure?.reason {

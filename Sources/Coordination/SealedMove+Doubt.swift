@@ -59,12 +59,12 @@ extension SealedMove {
     /// Takes another host's answer to this source's question.
     mutating func answered(
         by host: HostName,
-        _ presence: DomainPresence,
+        _ answer: Inquiry.Question.Answer,
         to askedAt: Instant,
         _ context: OrderContext
     ) -> [OrderAction] {
         guard question?.askedAt == askedAt else { return [] }
-        question?.answers[host] = Inquiry.Question.Answer(presence: presence, at: context.now)
+        question?.answers[host] = answer
         nextTry = min(nextTry, context.now)
         return [.advance]
     }

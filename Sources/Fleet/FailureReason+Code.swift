@@ -70,6 +70,7 @@ extension FailureReason.Finding {
         case .pausedHereInactiveThere: "paused-here-inactive-there"
         case .pausedHereNotResumed: "paused-here-not-resumed"
         case .foundThere: "found-there"
+        case .transientThere: "transient-there"
         case .runsHereCopyThere: "runs-here-copy-there"
         case .runsNowhere: "runs-nowhere"
         case .duplicatePaused: "duplicate-paused"

@@ -111,6 +111,9 @@ extension FailureReason.Finding {
             "\(vm) is paused on \(source), absent from \(target), and could not be resumed: \(detail)"
         case .foundThere(let vm, let source, let target):
             "\(vm) runs on \(target) nevertheless; its leftovers on \(source) were removed"
+        case .transientThere(let vm, let source, let target):
+            "\(vm) is on \(target), where it has no definition, so \(source) keeps its own: define \(vm) on \(target) with "
+                + "'virsh dumpxml' and 'virsh define'; do not start or resume it on \(source) while it is on \(target)"
         case .runsHereCopyThere(let vm, let source, let target):
             "\(vm) runs on \(source), and \(target) has a copy that does not run but may have run: check the VM's disks, "
                 + "then remove the copy on \(target)"

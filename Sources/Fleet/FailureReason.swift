@@ -79,6 +79,8 @@ public enum FailureReason: Codable, Sendable, Equatable {
         case pausedHereNotResumed(vm: String, source: HostName, target: HostName, detail: String)
         /// It runs at the target, and the source's leftovers were removed.
         case foundThere(vm: String, source: HostName, target: HostName)
+        /// It is at the target without a definition, so the source keeps its own.
+        case transientThere(vm: String, source: HostName, target: HostName)
         case runsHereCopyThere(vm: String, source: HostName, target: HostName)
         case runsNowhere(vm: String, source: HostName, target: HostName)
         case duplicatePaused(vm: String, source: HostName, target: HostName)

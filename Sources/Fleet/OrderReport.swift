@@ -95,7 +95,9 @@ public enum OrderStep: Codable, Sendable, Equatable {
     /// By the source, also after the end: where is the VM?
     case asked(question: PresenceQuestion)
     /// By any host: the state of the VM at its hypervisor, after it has read the question of this time.
-    case answered(presence: DomainPresence, question: Instant)
+    ///
+    /// `isPersistent`: whether the VM has a definition there; `nil` if it is absent, and from an older agent.
+    case answered(presence: DomainPresence, question: Instant, isPersistent: Bool? = nil)
     /// By the source: the VM runs at the target.
     case done(outcome: MigrationOutcome, evidence: Evidence)
     /// By source or target: ended without a move.

@@ -14,7 +14,8 @@ extension OrderStep {
         case .declined(let reason): "declined: \(reason)"
         case .withdrawn(let reason): "withdrawn: \(reason)"
         case .asked(let question): "asked where the VM is, which is \(question.here) here"
-        case .answered(let presence, _): "answered: the VM is \(presence) here"
+        case .answered(let presence, _, let isPersistent):
+            "answered: the VM is \(presence) here" + (isPersistent == false ? ", without a definition" : "")
         case .done: "done"
         case .notUnderstood(let step): "not understood: \(step.plainText(limit: 40))"
         case .failed(let failure): "failed (\(failure.kind.rawValue)): \(failure.text)"

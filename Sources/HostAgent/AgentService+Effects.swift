@@ -60,12 +60,12 @@ extension AgentService {
             }
             await events.send(.autostartSet(order.id, failure: failure))
         case .locate(let id, let vm):
-            let observation = await execution.look(for: vm)
-            await events.send(.located(id, observation))
+            let (observation, isPersistent) = await execution.locate(vm)
+            await events.send(.located(id, observation, isPersistent: isPersistent))
         case .confirm(let id, let vm):
             let failure = await syncDefinitions()
-            let observation = await execution.look(for: vm)
-            await events.send(.located(id, failure.map { .silent($0) } ?? observation))
+            let (observation, isPersistent) = await execution.locate(vm)
+            await events.send(.located(id, failure.map { .silent($0) } ?? observation, isPersistent: isPersistent))
         case .apply(let action, let order):
             let result =
                 action == .withdraw

@@ -10,6 +10,15 @@ extension MoveExecution {
         do { return .seen(try await hypervisor.presence(of: vm)) } catch { return .silent(error.detail) }
     }
 
+    /// Returns the state of the VM on this host for another host's question, and whether the VM is defined here; `nil` if it
+    /// is absent.
+    func locate(_ vm: VMID) async -> (CopyObservation, isPersistent: Bool?) {
+        let observation = await look(for: vm)
+        guard case .seen(let presence) = observation, presence != .absent else { return (observation, nil) }
+        // Without it, the asker could remove the only definition.
+        do { return (observation, try await hypervisor.isPersistent(vm)) } catch { return (.silent(error.detail), nil) }
+    }
+
     /// Carries out an action of an order that was issued at `begun`.
     func apply(_ action: CopyAction, to vm: VMID, since begun: Instant) async -> CopyAction.Result {
         do {

@@ -17,6 +17,9 @@ public protocol Hypervisor: Sendable {
     /// Returns the state of one VM on this host.
     func presence(of vm: VMID) async throws(HypervisorError) -> DomainPresence
 
+    /// Returns whether a VM that this host has is defined here, so that its definition stays after it stops.
+    func isPersistent(_ vm: VMID) async throws(HypervisorError) -> Bool
+
     /// Returns why a VM cannot leave this host, whatever the target; empty if the hypervisor knows no reason.
     ///
     /// It checks the devices of the live definition, cache modes, snapshots, checkpoints, block jobs, and whether the

@@ -166,6 +166,10 @@ extension Connection {
         return try domain.isPersistent() ? .inactive : .absent
     }
 
+    func isPersistent(_ vm: VMID) throws(LibvirtError) -> Bool {
+        try DomainHandle(uuid: vm.rawValue, on: handle).isPersistent()
+    }
+
     /// Returns the statistics of the VM's outgoing migration; `nil` if there is none or the VM is not here.
     func migrationJob(of vm: VMID) throws(LibvirtError) -> JobStatistics? {
         do {

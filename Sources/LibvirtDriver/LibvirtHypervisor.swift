@@ -69,6 +69,10 @@ public final class LibvirtHypervisor: Hypervisor {
         try await reading.run("find VM \(vm) on \(connector.uri)") { try $0.presence(of: vm) }
     }
 
+    public func isPersistent(_ vm: VMID) async throws(HypervisorError) -> Bool {
+        try await reading.run("find out whether VM \(vm) is defined on \(connector.uri)") { try $0.isPersistent(vm) }
+    }
+
     public func migrationBlockers(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason] {
         try await checking.run("check whether VM \(vm) can move") { try $0.migrationBlockers(of: vm) }
     }

@@ -66,6 +66,13 @@ struct ConfirmationTests {
         #expect(alert.text.contains("evenkeel definitions restore \(order.vmName)"))
     }
 
+    @Test func `a target where the VM is transient confirms no definition`() {
+        var core = asking()
+        let answer = OrderStep.answered(presence: .running, question: .second(9), isPersistent: false)
+        #expect(core.handle(.report(report("h2", 11, answer)), at: .second(11)).isEmpty)
+        #expect(core.orders[order.id]?.stage == .running)
+    }
+
     @Test func `an answer to an earlier question, of another host, or that the VM is not there confirms nothing`() {
         var core = asking()
         #expect(core.handle(answer(.running, to: 8), at: .second(11)).isEmpty)

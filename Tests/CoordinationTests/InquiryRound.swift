@@ -8,6 +8,7 @@ func round(
     _ core: inout AgentCore,
     here: DomainPresence,
     there: DomainPresence,
+    isPersistent: Bool? = nil,
     at second: Int
 ) -> [AgentCore.Effect] {
     #expect(core.handle(.tick, at: .second(second)) == [.look(order)])
@@ -15,7 +16,7 @@ func round(
     let asked = core.handle(.looked(order.id, .seen(here)), at: .second(second))
     #expect(asked == [.append(report("h1", second, .asked(question: question)))])
     _ = core.handle(.appended(.written), at: .second(second))
-    let answer = OrderStep.answered(presence: there, question: .second(second))
+    let answer = OrderStep.answered(presence: there, question: .second(second), isPersistent: isPersistent)
     #expect(core.handle(.report(report("h2", second, answer)), at: .second(second)) == [.look(order)])
     return core.handle(.looked(order.id, .seen(here)), at: .second(second))
 }

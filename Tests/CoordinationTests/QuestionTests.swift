@@ -31,6 +31,14 @@ struct QuestionTests {
         )
     }
 
+    @Test(arguments: [true, false]) func `an answer states whether the VM is persistent`(isPersistent: Bool) {
+        var core = caughtUp("h2")
+        _ = core.handle(.report(asked), at: .second(20))
+        let said = core.handle(.located(order.id, .seen(.running), isPersistent: isPersistent), at: .second(21))
+        let answer = OrderStep.answered(presence: .running, question: .second(10), isPersistent: isPersistent)
+        #expect(said == [.append(report("h2", 21, answer))])
+    }
+
     @Test func `another host answers only if it knows the VM`() {
         var core = caughtUp("h3")
         #expect(core.handle(.report(asked), at: .second(20)) == [.locate(order.id, order.vm)])

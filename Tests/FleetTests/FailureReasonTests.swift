@@ -27,6 +27,7 @@ struct FailureReasonTests {
         .inquiry(.agentRestarted, .pausedHereAndElsewhere(vm: "vm1", source: h1, other: HostName("h3"))),
         .inquiry(.agentRestarted, .pausedHereInactiveThere(vm: "vm1", source: h1, target: h2)),
         .inquiry(.agentRestarted, .pausedHereNotResumed(vm: "vm1", source: h1, target: h2, detail: "transient")),
+        .inquiry(.agentRestarted, .transientThere(vm: "vm1", source: h1, target: h2)),
         .inquiry(.agentRestarted, .runsNowhere(vm: "vm1", source: h1, target: h2)),
         .inquiry(.agentRestarted, .duplicatePaused(vm: "vm1", source: h1, target: h2)),
         .inquiry(.agentRestarted, .duplicateRuns(vm: "vm1", source: h1, target: h2, detail: "silent")),

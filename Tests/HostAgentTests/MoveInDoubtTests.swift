@@ -68,6 +68,17 @@ import Testing
         #expect(world.violations == [])
     }
 
+    @Test func `an agent that is asked finds out whether the VM is defined here`() async {
+        var (found, isPersistent) = await execution.locate(vm)
+        #expect(found == .seen(.running) && isPersistent == true)
+        world.place(.testVM(), on: h1, isTransient: true)
+        (found, isPersistent) = await execution.locate(vm)
+        #expect(found == .seen(.running) && isPersistent == false)
+        world.place(.testVM(), on: h1, as: .absent)
+        (found, isPersistent) = await execution.locate(vm)
+        #expect(found == .seen(.absent) && isPersistent == nil)
+    }
+
     @Test func `a target that is not configured is refused by name`() async {
         let execution = MoveExecution(for: world, knowsTarget: false)
         let failure = await #expect(throws: OrderFailure.self) {

@@ -28,6 +28,14 @@ import Testing
         #expect(try await node.hypervisor.definitions().definitions.map(\.startsWithHost) == [false])
     }
 
+    @Test(arguments: [1, 5]) func `a VM with a definition is persistent, running or not`(state: Int) async throws {
+        let node = try await TestNode(state: state)
+        #expect(try await node.hypervisor.isPersistent(node.vm))
+        let absent = VMID("bbbbbbbb-0000-4000-8000-00000000000b")
+        let error = await #expect(throws: HypervisorError.self) { try await node.hypervisor.isPersistent(absent) }
+        #expect(error?.kind == .noSuchVM)
+    }
+
     @Test func `a hypervisor that does not answer has no definitions, not an empty list`() async {
         let nobody = LibvirtHypervisor(uri: "qemu+unix:///system?socket=/nonexistent/libvirt-sock")
         let error = await #expect(throws: HypervisorError.self) { try await nobody.definitions() }

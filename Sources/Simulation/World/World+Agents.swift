@@ -103,7 +103,10 @@ extension World {
             makeCall(on: host) { world, _ in
                 world.answer(host, after: 50) { [unowned world] _ in
                     let isClaimed = world.vmNumbers[vm].map { world.claimsFalsely($0, on: host) } ?? false
-                    return .located(id, isClaimed ? .seen(.running) : world.observation(of: vm, on: host))
+                    let observation = isClaimed ? .seen(.running) : world.observation(of: vm, on: host)
+                    // All its VMs are persistent.
+                    let isHere = if case .seen(let presence) = observation { presence != .absent } else { false }
+                    return .located(id, observation, isPersistent: isHere ? true : nil)
                 }
             }
         case .apply(let action, let order):

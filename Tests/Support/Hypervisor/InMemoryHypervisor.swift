@@ -49,6 +49,15 @@ public struct InMemoryHypervisor: Hypervisor {
         return copies()[vm]?.presence ?? .absent
     }
 
+    public func isPersistent(_ vm: VMID) async throws(HypervisorError) -> Bool {
+        let attempt = "find out whether VM \(vm) is defined"
+        _ = try ask(attempt)
+        guard let copy = copies()[vm] else {
+            throw HypervisorError(.noSuchVM, attempt: attempt, detail: "it is not on \(host)")
+        }
+        return !copy.isTransient
+    }
+
     public func migrationBlockers(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason] {
         try ask("check whether VM \(vm) can move").blockers[vm] ?? []
     }
