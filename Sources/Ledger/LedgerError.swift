@@ -47,6 +47,14 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// Whether the error may be that of one file, as opposed to one of the storage.
+    public var isOfOneFile: Bool {
+        switch self {
+        case .failed, .notPermitted: true
+        default: false
+        }
+    }
+
     public var description: String {
         switch self {
         case .notALedger(let path, let reason):

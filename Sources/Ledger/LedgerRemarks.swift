@@ -65,7 +65,7 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
     }
 
     /// Adds that one writer's log could not be read.
-    mutating func add(_ error: LedgerError, of log: LedgerLog) {
+    public mutating func add(_ error: LedgerError, of log: LedgerLog) {
         let example = "\(error)".plainText(limit: 300)
         add(Entry(stream: log.stream, kind: .unusable, writer: log.writer, count: 1, example: example))
     }

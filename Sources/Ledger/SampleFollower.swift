@@ -131,13 +131,3 @@ struct SampleFollower: Sendable {
         }
     }
 }
-
-extension LedgerError {
-    /// Whether the error may be that of one file, as opposed to one of the storage.
-    fileprivate var isOfOneFile: Bool {
-        switch self {
-        case .failed, .notPermitted: true
-        default: false
-        }
-    }
-}

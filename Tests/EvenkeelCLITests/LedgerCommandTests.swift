@@ -37,6 +37,23 @@ import Testing
         }
     }
 
+    @Test func `a host's unusable file is reported as a failure, and everything else is checked`() async throws {
+        try await with { site in
+            for host in [h1, h2] { try await site.open(.host(host)).append(sample(host, 1)) }
+            try await site.forged(.host(h2)).append(sample(h2, 2))
+            let file = "\(site.folder)/load/host%3ah1/000001.jsonl"
+            try FileManager.default.removeItem(atPath: file)
+            try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: false)
+            let json = try await site.run(["ledger", "check", "--json"])
+            #expect(json.exitCode == 1)
+            #expect(try counts(in: json, "passedOver") == ["load unusable host:h1 1", "load unsigned host:h2 1"])
+            try FileManager.default.removeItem(atPath: "\(site.folder)/load/host%3ah2")
+            let text = try await site.run(["ledger", "check"])
+            #expect(text.exitCode == 1 && text.standardOutput.contains(file), "\(text)")
+            #expect(text.standardOutput.contains(/unusable file +load +host:h1 +1\s/))
+        }
+    }
+
     @Test func `a VM that two hosts claim is not moved until a finished move explains it`() async throws {
         try await with { site in
             let vm = VMSample(

@@ -186,7 +186,7 @@ import Testing
     @Test func `a drain continues after a VM that stays, and ends at a leak`() async throws {
         let vms = ["a", "b", "c"].map { InactiveVM(id: VMID($0), name: $0, state: .shutOff) }
         var said: [String] = []
-        let stayed = try await OfflineDrain.move(vms) { vm in
+        let stayed = try await OfflineDrain.move(vms) { vm, _ in
             if vm.name == "b" { throw ManualOrderError.notMoved("it has a TPM") }
             return "\(vm.name): moved"
         } say: {
@@ -196,11 +196,40 @@ import Testing
         let path = Path(source: HostName("h1"), target: HostName("h2"))
         let closure = ClosedChannels.Closure(order: OrderID("o1"), path: path, channel: .ipsec, at: .now)
         await #expect(throws: ManualOrderError.self) {
-            _ = try await OfflineDrain.move(vms) { _ in
+            _ = try await OfflineDrain.move(vms) { _, _ in
                 throw ManualOrderError.leaked(closure, "moved")
             } say: { _ in
             }
         }
+    }
+
+    @Test func `an interrupted drain gives no further order and says which one continues`() async throws {
+        let vms = ["a", "b", "c"].map { InactiveVM(id: VMID($0), name: $0, state: .shutOff) }
+        for given in [OrderID("o2"), nil] {
+            let drain = Task {
+                try await OfflineDrain.move(vms) { vm, order in
+                    if vm.name == "a" { return "a: moved" }
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    order = given
+                    try Task.checkCancellation()
+                    return "\(vm.name): moved"
+                } say: { _ in
+                }
+            }
+            let expected = OfflineDrain.Refusal.interrupted(given, left: given == nil ? 2 : 1)
+            await #expect(throws: expected) { _ = try await drain.value }
+            #expect("\(expected)".contains("evenkeel cancel o2") == (given != nil))
+        }
+        // Ctrl-C between two moves.
+        let drain = Task {
+            try await OfflineDrain.move(vms) { vm, order in
+                order = OrderID(vm.name)
+                withUnsafeCurrentTask { $0?.cancel() }
+                return "\(vm.name): moved"
+            } say: { _ in
+            }
+        }
+        await #expect(throws: OfflineDrain.Refusal.interrupted(nil, left: 2)) { _ = try await drain.value }
     }
 
     @Test func `status lists the VMs that cannot move, and JSON has the codes`() throws {

@@ -223,6 +223,17 @@ struct DefinitionFolderTests {
         }
     }
 
+    @Test func `a folder with too many hosts' folders hides no member's copies`() async throws {
+        try await with { folder, path in
+            let hosts = (1...12).map { HostName("h\($0)") }
+            for host in hosts { try folder.write(copy(by: host), signedBy: key(host)) }
+            try crowd("\(path)/definitions")
+            let content = try await read(folder)
+            #expect(Set(content.files.map(\.host)) == Set(hosts) && content.files.count == 12)
+            #expect(content.warnings.count == 1 && content.warnings[0].contains("not all names were read"))
+        }
+    }
+
     @Test func `a folder that belongs to no member is reported and not read`() async throws {
         try await with { folder, _ in
             try folder.write(copy(by: HostName("h3")), signedBy: SigningKey())

@@ -91,7 +91,7 @@ struct KilledWritersTests {
         let files = SegmentFiles(folder: folder, stream: .reports)
         let stalled: @Sendable (Bool) -> LedgerError = { .stalled(path: folder, waited: .zero, mayBeWritten: $0) }
         try await Blocking.run(within: .seconds(60), late: stalled) { () throws(LedgerError) in
-            let lock = try WriteLock.acquire(in: files, within: .seconds(50))
+            let lock = try WriteLock.acquire(in: files, within: LockWait(.seconds(50)))
             guard let number = try lock.activeSegment(), files.exists(number),
                 let segment = try OpenFile.open(files.path(number), flags: O_RDWR | O_APPEND)
             else { return }

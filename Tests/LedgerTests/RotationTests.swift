@@ -51,6 +51,25 @@ struct RotationTests {
     }
 
     @Test
+    func `records before a file that cannot be used are read, and then the error is reported`() async throws {
+        try await withSmallSegments(kept: 1000) { log, files in
+            for number in 1...20 { try await log.append(report(number)) }
+            let third = try #require(try files.numbers().dropFirst(2).first)
+            let before = try await log.read(OrderReport.self, from: nil, limit: 1000)
+            try FileManager.default.removeItem(atPath: files.path(third))
+            try FileManager.default.createDirectory(atPath: files.path(third), withIntermediateDirectories: false)
+            let batch = try await log.read(OrderReport.self, from: nil, limit: 1000)
+            #expect(batch.hasMore && batch.next == Cursor(segment: third, offset: 0))
+            #expect(!batch.records.isEmpty && batch.records == Array(before.records.prefix(batch.records.count)))
+            await #expect {
+                try await log.read(OrderReport.self, from: batch.next, limit: 1000)
+            } throws: { error in
+                (error as? LedgerError)?.isOfOneFile == true && "\(error)".contains(files.path(third))
+            }
+        }
+    }
+
+    @Test
     func `a record larger than a segment gets one of its own`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
             let long = report(2, text: String(repeating: "x", count: 5000))

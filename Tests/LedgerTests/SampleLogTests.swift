@@ -116,7 +116,7 @@ struct SampleLogTests {
                 try FileManager.default.removeItem(atPath: files.path(1))
                 guard mkfifo(files.path(1), 0o600) == 0 else { throw CocoaError(.fileWriteUnknown) }
             case .tooManyFiles:
-                for number in 0...FolderListing.writersMaximum { try put([], into: "\(files.folder)/x\(number)") }
+                for number in 0...FolderListing.maximum { try put([], into: "\(files.folder)/x\(number)") }
             }
         }
     }

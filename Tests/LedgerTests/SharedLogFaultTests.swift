@@ -106,6 +106,34 @@ struct SharedLogFaultTests {
     }
 
     @Test
+    func `the waits of one append for its locks end together`() async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            try await log(folder).append(report(1))
+            let (lock, segment) = ("\(folder)/reports.lock", "\(folder)/reports.000001.jsonl")
+            let said = "\(folder)/holder.out"
+            let first = try HelperProcess(["hold", lock], output: said)
+            #expect(try await eventually { try contents(of: said) == Array("held\n".utf8) })
+            let second = try HelperProcess(["hold", segment], output: said)
+            #expect(try await eventually { try contents(of: said) == Array("held\nheld\n".utf8) })
+            let (start, limit) = (ContinuousClock.now, Duration.seconds(4))
+            let waiter = log(folder, lockWait: limit)
+            let append = Task { try await waiter.append(report(2)) }
+            // The first lock takes half of the time; a second wait of the whole time would take it to six seconds.
+            #expect(try await eventually { ContinuousClock.now - start > limit / 2 })
+            first.finish()
+            await #expect {
+                try await append.value
+            } throws: { error in
+                guard case .lockTimedOut(segment, _) = error as? LedgerError else { return false }
+                return true
+            }
+            #expect(ContinuousClock.now - start < limit * 1.4)
+            second.finish()
+        }
+    }
+
+    @Test
     func `an append that takes effect after its time limit is not repeated`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)

@@ -9,7 +9,8 @@ struct LedgerCheckCommand: AsyncParsableCommand {
         abstract: "Verify every record in the ledger and count the accepted and the rejected ones",
         discussion: """
             Verifies each record's signature, position and writer. Exits with code 1 if a record is unsigned, altered or \
-            copied, belongs to another writer or ledger, is from the future, or was written by a removed host.
+            copied, belongs to another writer or ledger, is from the future, or was written by a removed host. A file \
+            that cannot be used is reported and also means code 1; everything else is checked.
             """
     )
 
@@ -25,7 +26,7 @@ struct LedgerCheckCommand: AsyncParsableCommand {
         try await found.read(OrderReport.self, of: ledger)
         try await found.read(LoadSample.self, of: ledger)
         print(json ? try jsonText(found) : found.text)
-        if found.passedOver.contains(where: { $0.kind.isRefusal }) { throw ExitCode.failure }
+        if found.passedOver.contains(where: { $0.kind.isRefusal || $0.kind == .unusable }) { throw ExitCode.failure }
     }
 
     struct Findings: Encodable {
@@ -41,14 +42,24 @@ struct LedgerCheckCommand: AsyncParsableCommand {
         mutating func read<Entry: LedgerEntry>(_ entries: Entry.Type, of ledger: any FleetLedger) async throws {
             var remarks = LedgerRemarks()
             var counts: [LedgerWriter: Int] = [:]
-            for log in try await ledger.logs(of: Entry.stream) {
-                var cursor: Cursor?
-                while true {
-                    let batch = try await ledger.read(entries, in: log, from: cursor, limit: 1000, selecting: nil)
-                    for record in batch.records { counts[record.writer, default: 0] += 1 }
-                    remarks.add(batch.remarks)
-                    cursor = batch.next
-                    if !batch.hasMore { break }
+            var logs: [LedgerLog] = []
+            do { logs = try await ledger.logs(of: Entry.stream) } catch let error as LedgerError where error.isOfOneFile
+            {
+                remarks.add(error, of: LedgerLog(Entry.stream))
+            }
+            for log in logs {
+                var (cursor, hasMore) = (Cursor?.none, true)
+                while hasMore {
+                    do {
+                        let batch = try await ledger.read(entries, in: log, from: cursor, limit: 1000, selecting: nil)
+                        for record in batch.records { counts[record.writer, default: 0] += 1 }
+                        remarks.add(batch.remarks)
+                        (cursor, hasMore) = (batch.next, batch.hasMore)
+                    } catch let error as LedgerError where error.isOfOneFile {
+                        // One host's files must not end the check of the others'.
+                        remarks.add(error, of: log)
+                        hasMore = false
+                    }
                 }
             }
             counted += counts.map { Count(stream: Entry.stream, writer: $0, records: $1) }

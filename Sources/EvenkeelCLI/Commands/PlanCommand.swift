@@ -13,7 +13,8 @@ struct PlanCommand: AsyncParsableCommand {
         abstract: "Show which VMs to move where, in which order, why, and to what effect",
         discussion: """
             Plans for the running fleet, as recorded in the ledger, or for a fleet in a file. Without --apply, nothing \
-            is moved and nothing is written to the ledger. docs/plan-commands.md describes the keys of --json.
+            is moved and nothing is written to the ledger. With --apply, Ctrl-C ends the command, and moves that were \
+            ordered continue. docs/plan-commands.md describes the keys of --json.
             """
     )
 

@@ -98,12 +98,17 @@ struct SimulateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let command = self
-        try await cancellingOnShutdownSignals {
-            if let torture = command.torture {
-                try await command.tortured(torture)
-            } else {
-                try await command.compared()
+        do {
+            try await cancellingOnShutdownSignals {
+                if let torture = command.torture {
+                    try await command.tortured(torture)
+                } else {
+                    try await command.compared()
+                }
             }
+        } catch is CancellationError {
+            printError("Interrupted. There is no result.")
+            throw ExitCode.failure
         }
     }
 

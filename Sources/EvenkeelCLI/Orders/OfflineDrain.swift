@@ -9,6 +9,8 @@ package enum OfflineDrain {
         case unknownHost(HostName)
         case notInMaintenance(HostName)
         case stayed(Int, of: Int)
+        /// The operator pressed Ctrl-C: this order continues, and for this number of VMs none was given.
+        case interrupted(OrderID?, left: Int)
 
         package var description: String {
             switch self {
@@ -17,6 +19,11 @@ package enum OfflineDrain {
                 "\(host) is not in maintenance: set 'mode: maintenance' at its entry in hosts, or move single VMs with "
                     + "'evenkeel migrate --offline'"
             case .stayed(let count, let all): "\(count) of \(all) VMs stayed; the reasons are above"
+            case .interrupted(let order, let left):
+                "interrupted: "
+                    + (order.map { "order \($0) continues; to cancel it, run 'evenkeel cancel \($0)'. " }
+                        ?? "no order continues. ")
+                    + "\(Units.count(left, "VM")) got no order. The host stays in maintenance; run the command again for the rest"
             }
         }
     }
@@ -36,16 +43,23 @@ package enum OfflineDrain {
 
     /// Moves each VM with `move`, which returns its summary; returns the number of VMs that stayed.
     ///
-    /// A leak closes the channel, and the moves after it would be refused: the drain ends. So it does when the caller
-    /// is cancelled.
+    /// `move` states its order before it writes it, and throws a `CancellationError` if the caller was cancelled. A leak
+    /// closes the channel, and the moves after it would be refused: the drain ends. So it does when the caller is
+    /// cancelled.
     package static func move(
         _ vms: [InactiveVM],
-        _ move: (InactiveVM) async throws -> String,
+        _ move: (InactiveVM, inout OrderID?) async throws -> String,
         say: (String) -> Void
     ) async throws -> Int {
         var stayed = 0
-        for vm in vms {
-            do { say(try await move(vm)) } catch let error as ManualOrderError {
+        for (index, vm) in vms.enumerated() {
+            var order: OrderID?
+            do {
+                try Task.checkCancellation()
+                say(try await move(vm, &order))
+            } catch is CancellationError {
+                throw Refusal.interrupted(order, left: vms.count - index - (order == nil ? 0 : 1))
+            } catch let error as ManualOrderError {
                 if case .leaked = error { throw error }
                 stayed += 1
                 say("\(vm.name.plainText(limit: 80)): \(error)")

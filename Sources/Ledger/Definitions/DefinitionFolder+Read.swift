@@ -53,7 +53,21 @@ extension DefinitionFolder {
         if case .signed(_, let current) = security { roster = current() }
         var content = Content()
         let deadline = ContinuousClock.now + Self.timeLimit
-        for host in try await blocking(path, Self.hostLimit, { () throws(LedgerError) in try hosts() }) {
+        let members: [HostName] = (roster?.members ?? []).compactMap {
+            if case .host(let name) = $0.name { name } else { nil }
+        }
+        let listing = try await blocking(path, Self.hostLimit) { () throws(LedgerError) in
+            try self.hosts(members: members)
+        }
+        var hosts = listing.hosts
+        if !listing.isWhole {
+            // A warning for each unknown name would flood the output.
+            if roster != nil { hosts = hosts.filter(Set<HostName>(members).contains) }
+            content.warnings.append(
+                "\(path): not all names were read, because there are more than \(FolderListing.maximum); find out who made them"
+            )
+        }
+        for host in hosts {
             let left = min(Self.hostLimit, deadline - .now)
             do throws(LedgerError) {
                 guard left > .zero else { throw .stalled(path: path, waited: Self.timeLimit, mayBeWritten: false) }

@@ -17,8 +17,6 @@ public struct DefinitionFolder: Sendable {
     static let bytesPerHost = 64 << 20
     /// Maximum size of a file in bytes: JSON in JSON makes up to four bytes of one.
     static let largestFile = 4 * largestXML + (64 << 10)
-    /// Maximum number of names in a folder, so that listing it has an end.
-    private static let entriesPerFolder = 10_000
     static let suffix = ".json"
 
     private let ledger: String
@@ -96,11 +94,19 @@ public struct DefinitionFolder: Sendable {
         return Int(status.st_mtim.tv_sec)
     }
 
-    /// Returns the hosts with a folder, in order.
-    func hosts() throws(LedgerError) -> [HostName] {
+    /// Returns the hosts with a folder, in order, and whether these are all.
+    ///
+    /// If there are too many names, `members` are looked up one by one.
+    func hosts(members: [HostName]) throws(LedgerError) -> (hosts: [HostName], isWhole: Bool) {
         try requireLedger()
-        return try (FolderListing.names(in: path, atMost: Self.entriesPerFolder) ?? []).filter { !$0.hasPrefix(".") }
-            .sorted().map { HostName($0) }
+        let listing = try Self.listing(of: path)
+        var names = Set(listing.names.filter { !$0.hasPrefix(".") })
+        if !listing.isWhole {
+            for member in members {
+                if FolderListing.contains(try path(of: member)) { names.insert(member.rawValue) }
+            }
+        }
+        return (names.sorted().map { HostName($0) }, listing.isWhole)
     }
 
     /// Returns a copy that the host signed with one of the keys; without `keys`, whoever wrote it.
@@ -152,6 +158,6 @@ public struct DefinitionFolder: Sendable {
     }
 
     private static func listing(of folder: String) throws(LedgerError) -> (names: [String], isWhole: Bool) {
-        try FolderListing.some(in: folder, atMost: entriesPerFolder) ?? ([], true)
+        try FolderListing.some(in: folder) ?? ([], true)
     }
 }

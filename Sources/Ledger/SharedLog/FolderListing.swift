@@ -3,19 +3,15 @@ internal import Glibc
 
 /// Lists folders of the ledger, which other hosts can change.
 enum FolderListing {
-    /// Maximum number of names in the folder of one writer, far above what retention keeps: a member that fills its
-    /// folder must not slow down all readers.
-    static let writersMaximum = 10_000
+    /// Maximum number of names that are read of a folder, far above what retention keeps: a member that fills a folder
+    /// must not slow down all readers.
+    static let maximum = 10_000
 
     /// Returns the names of the folder's files, in any order; `nil` if the folder does not exist.
     ///
-    /// Follows a symbolic link only with `followsLinks`. Throws if there are more than `maximum` names.
-    static func names(
-        in folder: String,
-        atMost maximum: Int = .max,
-        followsLinks: Bool = false
-    ) throws(LedgerError) -> [String]? {
-        let listing = try some(in: folder, atMost: maximum, followsLinks: followsLinks)
+    /// Throws if there are more than `maximum` names.
+    static func names(in folder: String) throws(LedgerError) -> [String]? {
+        let listing = try some(in: folder)
         guard listing?.isWhole ?? true else {
             let reason = "it has more than \(maximum) files; remove those that Evenkeel did not make"
             throw .failed(operation: "list", path: folder, reason: reason, mayBeWritten: false)
@@ -24,9 +20,11 @@ enum FolderListing {
     }
 
     /// Returns up to `maximum` names of the folder's files, and whether these are all; `nil` if the folder does not exist.
+    ///
+    /// Follows a symbolic link only with `followsLinks`.
     static func some(
         in folder: String,
-        atMost maximum: Int,
+        atMost maximum: Int = maximum,
         followsLinks: Bool = false
     ) throws(LedgerError) -> (names: [String], isWhole: Bool)? {
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (followsLinks ? 0 : O_NOFOLLOW))
@@ -57,6 +55,12 @@ enum FolderListing {
         }
         guard errno == 0 else { throw .system("list", folder, code: errno) }
         return (names, true)
+    }
+
+    /// Returns whether something has this path; a link counts whatever it leads to.
+    static func contains(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
     }
 
     /// Throws if the path is not a folder, or a link to one.

@@ -71,15 +71,13 @@ struct OpenFile: ~Copyable {
         }
     }
 
-    /// Locks the file; throws `lockTimedOut` if others hold its lock for the whole `limit`.
+    /// Locks the file; throws `lockTimedOut` if others still hold its lock at the end of the wait.
     ///
     /// Polls, because waiting for a lock in the kernel has no time limit.
-    func lock(within limit: Duration) throws(LedgerError) {
-        let clock = ContinuousClock()
-        let start = clock.now
+    func lock(within wait: LockWait) throws(LedgerError) {
         var pause = 500.0  // microseconds
         while try !tryToLock() {
-            guard clock.now - start < limit else { throw .lockTimedOut(path: path, waited: clock.now - start) }
+            guard !wait.isOver else { throw .lockTimedOut(path: path, waited: wait.elapsed) }
             // Random, so that waiting writers do not retry in step.
             usleep(UInt32(pause * Double.random(in: 0.5...1.5)))
             pause = min(pause * 1.5, 20_000)

@@ -9,6 +9,7 @@ struct SegmentAppender: Sendable {
     let retention: Retention
     /// The log of the orders to which these reports belong; `nil` for other records.
     var orders: SegmentFiles?
+    /// Maximum time for which an append waits for all its locks together.
     let lockWait: Duration
 
     /// Appends the line and returns when it is durable.
@@ -20,9 +21,10 @@ struct SegmentAppender: Sendable {
 
     /// Appends to a shared log, under its lock.
     private func appendLocked(_ draft: LineDraft) throws(LedgerError) -> LedgerMark {
-        let lock = try WriteLock.acquire(in: files, within: lockWait)
+        let wait = LockWait(lockWait)
+        let lock = try WriteLock.acquire(in: files, within: wait)
         let number = try activeSegment(under: lock)
-        return try append(draft, to: number) { number throws(LedgerError) in
+        return try append(draft, to: number, within: wait) { number throws(LedgerError) in
             // First the lock file, then the segment. A writer that finds only the lock file's number creates the
             // segment. A segment unknown to the lock file would make readers leave the one that writers still fill.
             try lock.setActiveSegment(number)
@@ -32,7 +34,9 @@ struct SegmentAppender: Sendable {
     /// Appends to the log of the only writer, which needs no lock: `evenkeel-agent` runs once on a host.
     private func appendAlone(_ draft: LineDraft) throws(LedgerError) -> LedgerMark {
         try files.makeFolder()
-        return try append(draft, to: try files.numbers().last ?? 1) { _ throws(LedgerError) in }
+        return try append(draft, to: try files.numbers().last ?? 1, within: LockWait(lockWait)) {
+            _ throws(LedgerError) in
+        }
     }
 
     /// Appends to a segment, or to the next one if it is full or covers too much time, which `announce` makes known before
@@ -40,11 +44,12 @@ struct SegmentAppender: Sendable {
     private func append(
         _ draft: LineDraft,
         to active: Int,
+        within wait: LockWait,
         announce: (Int) throws(LedgerError) -> Void
     ) throws(LedgerError) -> LedgerMark {
         var number = active
         // Opened after the lock was taken: a network file system asks its server for the file's state on opening.
-        var segment = try open(number)
+        var segment = try open(number, within: wait)
         var size = try closeTornLine(in: segment)
         let isFull = size > 0 && size > segmentBytes - Int64(draft.maximumBytes)
         let isFinished = isFull || (size > 0 && files.coversTooMuchTime(number, for: retention))
@@ -55,7 +60,7 @@ struct SegmentAppender: Sendable {
             }
             number += 1
             try announce(number)
-            segment = try open(number)
+            segment = try open(number, within: wait)
             size = try closeTornLine(in: segment)
         }
         let place = Cursor(segment: number, offset: size)
@@ -86,9 +91,9 @@ struct SegmentAppender: Sendable {
     ///
     /// `WriteLock` already keeps them away. But if the storage takes that lock away, for instance because this host was
     /// cut off, the data may still be on its way. With a lock on the file itself the storage refuses such a late write.
-    private func open(_ number: Int) throws(LedgerError) -> OpenFile {
+    private func open(_ number: Int, within wait: LockWait) throws(LedgerError) -> OpenFile {
         let segment = try openOrCreate(files.path(number))
-        if files.log.writer == nil { try segment.lock(within: lockWait) }
+        if files.log.writer == nil { try segment.lock(within: wait) }
         return segment
     }
 

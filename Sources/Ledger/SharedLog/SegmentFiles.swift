@@ -9,14 +9,19 @@ struct SegmentFiles: Sendable {
     /// The ledger's folder.
     let ledger: String
     let log: LedgerLog
+    /// Where crowded folders are recorded.
+    private let crowded: CrowdedFolders?
 
-    init(ledger: String, log: LedgerLog) {
+    init(ledger: String, log: LedgerLog, crowded: CrowdedFolders? = nil) {
         self.ledger = ledger
         self.log = log
+        self.crowded = crowded
     }
 
     /// The files of the log that all writers of a stream share.
-    init(folder: String, stream: LedgerStream) { self.init(ledger: folder, log: LedgerLog(stream)) }
+    init(folder: String, stream: LedgerStream, crowded: CrowdedFolders? = nil) {
+        self.init(ledger: folder, log: LedgerLog(stream), crowded: crowded)
+    }
 
     /// The folder of the folders of one writer each.
     var writersFolder: String { "\(ledger)/\(log.stream.rawValue)" }
@@ -42,18 +47,40 @@ struct SegmentFiles: Sendable {
     }
 
     /// Returns the numbers of the existing segments, in order.
+    ///
+    /// In a crowded folder, the segments of a shared log are found from the active one, which its lock file names.
     func numbers() throws(LedgerError) -> [Int] {
-        let names: [String]?
-        if log.writer == nil {
-            // The administrator may have made the ledger's folder a link.
-            names = try FolderListing.names(in: ledger, followsLinks: true)
-            if names == nil { throw .notALedger(path: ledger, reason: "it does not exist") }
-        } else {
-            names = try FolderListing.names(in: folder, atMost: FolderListing.writersMaximum)
+        guard log.writer == nil else {
+            let names = try FolderListing.names(in: folder) ?? []
+            return try numbers(ofFiles: names)
         }
-        let numbers = (names ?? []).compactMap { number(ofFile: $0) }.sorted()
+        // The administrator may have made the ledger's folder a link.
+        guard let listing = try FolderListing.some(in: ledger, followsLinks: true) else {
+            throw .notALedger(path: ledger, reason: "it does not exist")
+        }
+        crowded?.note(ledger, isCrowded: !listing.isWhole)
+        guard !listing.isWhole, let active = try WriteLock.activeSegment(in: self) else {
+            return try numbers(ofFiles: listing.names)
+        }
+        return existing(around: active)
+    }
+
+    private func numbers(ofFiles names: [String]) throws(LedgerError) -> [Int] {
+        let numbers = names.compactMap { number(ofFile: $0) }.sorted()
         if numbers.isEmpty { try requireLedger() }
         return Self.largestCluster(numbers)
+    }
+
+    /// Returns the existing segments without a hole before or after `active`, and `active` itself if it exists.
+    ///
+    /// Retention removes the oldest first, so a log has no holes.
+    private func existing(around active: Int) -> [Int] {
+        let lowest = max(1, active - FolderListing.maximum)
+        let highest = min(Self.highestNumber, active + FolderListing.maximum)
+        // A writer that is creating the active segment has named it first.
+        let before = stride(from: active - 1, through: lowest, by: -1).prefix { exists($0) }
+        let after = (active...highest).prefix { exists($0) }
+        return before.reversed() + Array(after)
     }
 
     /// Returns the numbers without those that are far from most others.

@@ -22,7 +22,14 @@ struct SegmentReader: Sendable {
         while true {
             let number = batch.next.segment
             let isClosed = numbers.last.map { $0 > number } ?? false
-            switch try readSegment(into: &batch, isClosed: isClosed, limit: limit) {
+            let outcome: Outcome
+            do { outcome = try readSegment(into: &batch, isClosed: isClosed, limit: limit) } catch {
+                // The next read meets the error again. A later file that cannot be used must not hide these lines.
+                guard !batch.lines.isEmpty else { throw error }
+                batch.hasMore = true
+                return batch
+            }
+            switch outcome {
             case .limitReached:
                 batch.hasMore = true
                 return batch

@@ -9,7 +9,7 @@ public import Fleet
 public final class SharedLog: FleetLedger {
     /// Options for writing; all writers of one log should use the same.
     public struct Options: Sendable {
-        /// Maximum time for which an append waits for other writers.
+        /// Maximum time for which an append waits for other writers, at all its locks together.
         public var lockWait: Duration = .seconds(10)
         /// Maximum duration of an append or a read; only storage that hangs takes longer.
         public var timeLimit: Duration = .seconds(30)
@@ -36,6 +36,7 @@ public final class SharedLog: FleetLedger {
     private let unconfirmed = UnconfirmedAppends()
     private let lastWhole = LastWholeSample()
     private let bases = SampleBases()
+    private let crowded = CrowdedFolders()
     private let appending = AppendQueues()
     private let reading = ReadQueues()
 
@@ -62,7 +63,7 @@ public final class SharedLog: FleetLedger {
         let record = LedgerRecord(writer: writer, at: now(), body: entry)
         let log = Entry.stream.log(of: writer)
         let appender = SegmentAppender(
-            files: SegmentFiles(ledger: folder, log: log),
+            files: SegmentFiles(ledger: folder, log: log, crowded: crowded),
             segmentBytes: Int64(options.segmentBytes),
             retention: options.retention[Entry.stream] ?? Retention(age: .seconds(30 * 86400), bytes: 256 << 20),
             orders: Entry.stream == .reports ? SegmentFiles(folder: folder, stream: .orders) : nil,
@@ -86,7 +87,7 @@ public final class SharedLog: FleetLedger {
         unconfirmed.confirmed(mark, in: Entry.stream)
     }
 
-    public var localTrouble: String? { trust.localTrouble }
+    public var localTrouble: String? { trust.localTrouble ?? crowded.trouble }
 
     public func read<Entry: LedgerEntry>(
         _ entries: Entry.Type,
@@ -103,7 +104,7 @@ public final class SharedLog: FleetLedger {
         limit: Int,
         selecting selection: LineSelection?
     ) async throws -> LedgerBatch<Entry> {
-        let reader = SegmentReader(files: SegmentFiles(ledger: folder, log: log))
+        let reader = SegmentReader(files: SegmentFiles(ledger: folder, log: log, crowded: crowded))
         return try await Blocking.run(within: options.timeLimit, on: reading[log], late: stalled) {
             [trust, now, writer, bases] () throws(LedgerError) in
             try trust.checkMarks()
@@ -128,12 +129,13 @@ public final class SharedLog: FleetLedger {
 
     public func logs(of stream: LedgerStream) async throws -> [LedgerLog] {
         try await Blocking.run(within: options.timeLimit, on: reading[LedgerLog(stream)], late: stalled) {
-            [folder, trust] () throws(LedgerError) in try Self.logs(of: stream, in: folder, trust: trust)
+            [folder, trust, crowded] () throws(LedgerError) in
+            try Self.logs(of: stream, in: folder, trust: trust, crowded: crowded)
         }
     }
 
     public func start(of log: LedgerLog, since instant: Instant) async throws -> Cursor? {
-        let reader = SegmentReader(files: SegmentFiles(ledger: folder, log: log))
+        let reader = SegmentReader(files: SegmentFiles(ledger: folder, log: log, crowded: crowded))
         return try await Blocking.run(within: options.timeLimit, on: reading[log], late: stalled) {
             () throws(LedgerError) in try reader.start(since: instant)
         }

@@ -9,13 +9,11 @@ internal import Glibc
 struct WriteLock: ~Copyable {
     private let file: OpenFile
 
-    /// Acquires the lock; throws `lockTimedOut` if other writers hold it for the whole `limit`.
-    static func acquire(in files: SegmentFiles, within limit: Duration) throws(LedgerError) -> WriteLock {
-        let clock = ContinuousClock()
-        let start = clock.now
+    /// Acquires the lock; throws `lockTimedOut` if other writers still hold it at the end of the wait.
+    static func acquire(in files: SegmentFiles, within wait: LockWait) throws(LedgerError) -> WriteLock {
         while true {
             let file = try open(in: files)
-            try file.lock(within: limit - (clock.now - start))
+            try file.lock(within: wait)
             // A lock on a file that was removed excludes no other writer.
             if try isStillThere(file) { return WriteLock(file: file) }
         }
@@ -41,10 +39,18 @@ struct WriteLock: ~Copyable {
 
     private static let digits = 12
 
+    /// Returns the number of the active segment, as a reader without the lock sees it; `nil` if there is none.
+    static func activeSegment(in files: SegmentFiles) throws(LedgerError) -> Int? {
+        guard let file = try OpenFile.open(files.lockPath, flags: O_RDONLY) else { return nil }
+        return try activeSegment(in: file)
+    }
+
     /// Returns the number of the active segment; `nil` if the lock file is new or damaged.
-    func activeSegment() throws(LedgerError) -> Int? {
-        let bytes = try file.read(at: 0, count: Self.digits + 1)
-        guard bytes.count == Self.digits + 1, bytes.last == LineCodec.newline else { return nil }
+    func activeSegment() throws(LedgerError) -> Int? { try Self.activeSegment(in: file) }
+
+    private static func activeSegment(in file: borrowing OpenFile) throws(LedgerError) -> Int? {
+        let bytes = try file.read(at: 0, count: digits + 1)
+        guard bytes.count == digits + 1, bytes.last == LineCodec.newline else { return nil }
         let number = Int(String(decoding: bytes.dropLast(), as: UTF8.self))
         return number.flatMap { $0 > 0 && $0 <= SegmentFiles.highestNumber ? $0 : nil }
     }
