@@ -16,7 +16,8 @@ public struct CopySearch: Sendable, Equatable {
     public mutating func take(_ report: OrderReport, of order: MigrationOrder) {
         switch report.step {
         case .asked where report.host == order.source: askedAt = max(askedAt ?? report.at, report.at)
-        case .answered(let presence, let question) where report.host == order.target && presence.isClear(for: order):
+        case .answered(let presence, let question, _)
+        where report.host == order.target && presence.isClear(for: order):
             clearedAt = max(clearedAt ?? question, question)
         default: break
         }

@@ -60,11 +60,15 @@ final class OrderJournal: Sendable {
 
     /// Writes a journal entry once and returns when it is on the disk; false if it existed before.
     ///
+    /// Old entries are removed by the earlier of this host's time and the order's: after a power cut the clock can be far
+    /// ahead, and an order whose entry it removed could begin again. An order's time is its issuer's, which signed it.
+    ///
     /// Blocks for a write and two syncs. Throws the file system's error: then the step must not be taken.
     func claim(_ step: Step, of order: MigrationOrder, at now: Instant) throws -> Bool {
         try change { entries in
             guard entries[step]?[order.id.rawValue] == nil else { return false }
-            entries = entries.mapValues { $0.filter { $0.value > now } }
+            let proven = min(now, order.issuedAt)
+            entries = entries.mapValues { $0.filter { $0.value > proven } }
             entries[step, default: [:]][order.id.rawValue] = max(now, order.latestBeginning) + step.kept
             return true
         }

@@ -27,7 +27,12 @@ public struct FileSystem: Sendable {
     ]
 
     /// The type of the mount with the path's device number, as in /proc/filesystems.
-    public var type: String? {
+    public var type: String? { mount?.type }
+
+    /// The version of NFS with which the file system is mounted, such as 3 or 4.2; `nil` if it is another file system.
+    public var nfsVersion: String? { mount?.nfsVersion }
+
+    private var mount: Mount? {
         var status = stat()
         guard stat(path, &status) == 0,
             let mounts = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
@@ -35,14 +40,34 @@ public struct FileSystem: Sendable {
         // As glibc's macros major() and minor() take a device number apart.
         let number = UInt64(status.st_dev)
         let (major, minor) = (number >> 8 & 0xfff | number >> 32 & ~0xfff, number & 0xff | number >> 12 & ~0xff)
-        let device = "\(major):\(minor & 0xffff_ffff)"
-        for line in mounts.split(separator: "\n") {
-            let halves = line.split(separator: " - ", maxSplits: 1)
-            guard halves.count == 2 else { continue }
-            let fields = halves[0].split(separator: " ")
-            guard fields.count > 2, fields[2] == device else { continue }
-            return halves[1].split(separator: " ").first.map(String.init)
+        return Mount(of: "\(major):\(minor & 0xffff_ffff)", in: mounts)
+    }
+
+    /// A line of /proc/self/mountinfo, which proc_pid_mountinfo(5) describes.
+    struct Mount {
+        var type: String
+        /// The options of the file system, which all its mounts share.
+        var options: [Substring]
+
+        /// Returns the first mount of the device; `nil` if there is none.
+        init?(of device: String, in mounts: String) {
+            for line in mounts.split(separator: "\n") {
+                let halves = line.split(separator: " - ", maxSplits: 1)
+                guard halves.count == 2 else { continue }
+                let fields = halves[0].split(separator: " ")
+                guard fields.count > 2, fields[2] == device else { continue }
+                let rest = halves[1].split(separator: " ")
+                guard let type = rest.first else { return nil }
+                self.type = String(type)
+                options = rest.count > 2 ? rest[2].split(separator: ",") : []
+                return
+            }
+            return nil
         }
-        return nil
+
+        var nfsVersion: String? {
+            guard ["nfs", "nfs4"].contains(type) else { return nil }
+            return options.first { $0.hasPrefix("vers=") }.map { String($0.dropFirst("vers=".count)) }
+        }
     }
 }

@@ -6,6 +6,8 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The folder is missing, or `SharedLog.create` did not create it.
     case notALedger(path: String, reason: String)
     case notPermitted(operation: String, path: String, reason: String)
+    /// The folder is mounted with a version of NFS that lacks what the ledger needs.
+    case unsuitableNFS(path: String, version: String)
     /// Another writer held the lock for the whole time limit.
     case lockTimedOut(path: String, waited: Duration)
     /// The file system does not support these locks, or its lock service does not answer.
@@ -62,6 +64,9 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
         case .notPermitted(let operation, let path, let reason):
             "cannot \(operation) \(path): \(reason). Agents and controllers must run as the owner of the ledger's "
                 + "folder, and its file system must be mounted read-write. An NFS export needs no_root_squash."
+        case .unsuitableNFS(let path, let version):
+            "\(path) is mounted with NFS version \(version), whose locks can be lost without notice. Nothing was read or written. "
+                + "Mount it with vers=4.1 or later on every host."
         case .lockTimedOut(let path, let waited):
             "cannot lock \(path) within \(waited): another writer holds the lock. Find it with lslocks on every host "
                 + "that mounts the folder. If a host crashed or is cut off, an NFS server keeps its locks until its lease "

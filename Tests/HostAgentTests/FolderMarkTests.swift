@@ -20,4 +20,16 @@ private let squashed = ProcessInfo.processInfo.environment["EVENKEEL_TEST_SQUASH
         await mark.remove()
         #expect(access(mark.path, F_OK) != 0)
     }
+
+    @Test(.enabled(if: squashed != nil, "EVENKEEL_TEST_SQUASHED names no folder on an export with root_squash"))
+    func `where root cannot write, the marks of a killed agent are removed with the next mark`() async throws {
+        let folder = try #require(squashed)
+        let old = "\(folder)/.evenkeel-mark-o0"
+        let mark = try FolderMark(of: OrderID("o1"), in: folder)
+        try await mark.asOwner(within: .seconds(30), "touch", ["-d", "1970-01-02", "--", old])
+        #expect(access(old, F_OK) == 0)
+        _ = try await mark.write(within: .seconds(30))
+        #expect(access(old, F_OK) != 0)
+        await mark.remove()
+    }
 }

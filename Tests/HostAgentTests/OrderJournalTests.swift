@@ -44,6 +44,27 @@ struct OrderJournalTests {
         }
     }
 
+    @Test func `a clock that is far ahead removes no entry, and a later order does`() async throws {
+        try await with { path in
+            let journal = OrderJournal(path: path)
+            let day = Duration.seconds(86400)
+            #expect(try journal.claim(.begun, of: order, at: .now))
+            var next = MigrationOrder.testOrder(at: .now)
+            next.id = OrderID("next")
+            #expect(try journal.claim(.started, of: next, at: .now + day * 400))
+            #expect(try !journal.claim(.begun, of: order, at: .now))
+            // Neither does an order with a time that is far ahead.
+            var ahead = MigrationOrder.testOrder(at: .now + day * 400)
+            ahead.id = OrderID("ahead")
+            #expect(try journal.claim(.begun, of: ahead, at: .now))
+            #expect(try journal.entry(.begun, of: order) == .present)
+            var later = MigrationOrder.testOrder(at: .now + day * 3)
+            later.id = OrderID("later")
+            #expect(try journal.claim(.begun, of: later, at: .now + day * 3))
+            #expect(try journal.entry(.begun, of: order) == .none)
+        }
+    }
+
     @Test func `a damaged journal begins nothing, and its error names file and next step`() async throws {
         try await with { path in
             _ = try OrderJournal(path: path).claim(.begun, of: order, at: .now)

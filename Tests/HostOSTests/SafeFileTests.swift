@@ -120,11 +120,24 @@ import Testing
         }
     }
 
+    @Test func `the version of NFS is that of the mount with the device`() {
+        let mounts = """
+            22 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw,vers=3
+            80 22 0:50 / /mnt/old rw,relatime shared:40 - nfs nas:/old rw,vers=3,rsize=1048576,nolock,addr=10.0.0.1
+            81 22 0:51 / /mnt/new\\040folder rw shared:41 master:2 - nfs4 nas:/new rw,vers=4.2,hard,addr=10.0.0.1
+            """
+        #expect(FileSystem.Mount(of: "0:50", in: mounts)?.nfsVersion == "3")
+        #expect(FileSystem.Mount(of: "0:51", in: mounts)?.nfsVersion == "4.2")
+        #expect(FileSystem.Mount(of: "0:51", in: mounts)?.type == "nfs4")
+        #expect(FileSystem.Mount(of: "8:2", in: mounts)?.nfsVersion == nil)
+        #expect(FileSystem.Mount(of: "0:5", in: mounts) == nil)
+    }
+
     @Test func `a folder in memory is distinguished from one on a disk`() throws {
         #expect(FileSystem(of: "/nowhere/at/all").map(\.freeBytes) == nil)
         let memory = try #require(FileSystem(of: "/dev/shm"))
         #expect(memory.isInMemory && memory.freeBytes > 0)
         let kernel = try #require(FileSystem(of: "/proc"))
-        #expect(!kernel.isInMemory)
+        #expect(!kernel.isInMemory && kernel.type == "proc" && kernel.nfsVersion == nil)
     }
 }

@@ -39,6 +39,28 @@ struct SharedLogFaultTests {
         }
     }
 
+    @Test(arguments: ["3", "2", "4.0", "4.2", nil])
+    func `a ledger on NFS version 3 or 2 is neither read nor written`(version: String?) async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            var options = SharedLog.Options()
+            options.nfsVersion = { _ in version }
+            let log = SharedLog(folder: folder, writer: h1, security: .unsigned, options: options)
+            guard let version, !version.hasPrefix("4") else {
+                try await log.append(report(1))
+                #expect(try await log.all(OrderReport.self).records.count == 1)
+                return
+            }
+            let unsuitable = LedgerError.unsuitableNFS(path: folder, version: version)
+            for _ in 1...2 {
+                await #expect(throws: unsuitable) { try await log.append(report(1)) }
+                await #expect(throws: unsuitable) { try await log.read(OrderReport.self, from: nil) }
+            }
+            #expect("\(unsuitable)".contains("vers=4.1"))
+            #expect(try names(in: folder) == ["ledger.json"])
+        }
+    }
+
     @Test
     func `only owner and group may read the files of a new ledger`() async throws {
         try await withTemporaryFolder { folder in

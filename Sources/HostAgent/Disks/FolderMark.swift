@@ -24,9 +24,9 @@ struct FolderMark: Sendable {
     /// Writes a new text and returns it; the file is removed after `lifetime`.
     func write(within limit: Duration) async throws -> String {
         let text = (0..<Self.characters).map { _ in String(UInt8.random(in: 0..<16), radix: 16) }.joined()
+        await removeOldMarks(within: limit)
         do {
             try await Blocking.onStorage(in: Blocking.diskSlots, within: limit, "writing \(path)") {
-                removeOldMarks()
                 try DurableFile.replace(path, with: text.utf8, mode: 0o644)
             }
         } catch let failure as DurableFile.Failure where [EACCES, EPERM].contains(failure.code) {
@@ -54,7 +54,7 @@ struct FolderMark: Sendable {
     }
 
     /// Runs a program as the folder's owner: an NFS server may let root write nowhere (`root_squash`).
-    private func asOwner(
+    func asOwner(
         within limit: Duration,
         _ program: String,
         _ arguments: [String],
@@ -73,11 +73,30 @@ struct FolderMark: Sendable {
         try await Command("setpriv", identity + arguments, timeLimit: limit).run(input: input)
     }
 
-    /// Removes marks that agents left behind when they ended.
-    private func removeOldMarks() {
-        guard let handle = opendir(folder) else { return }
+    /// Removes marks that agents left behind when they ended, also where only the folder's owner can write.
+    private func removeOldMarks(within limit: Duration) async {
+        let left = try? await Blocking.onStorage(in: Blocking.diskSlots, within: limit, "reading \(folder)") {
+            oldMarks().filter { unlink($0) != 0 && [EACCES, EPERM].contains(errno) }
+        }
+        guard let left, !left.isEmpty else { return }
+        // Marks that stay do no harm: the next mark in this folder tries again.
+        try? await asOwner(within: limit, "rm", ["-f", "--"] + left)
+    }
+
+    /// Maximum number of names that are read of a folder, to which others can write.
+    private static let listed = 10_000
+    /// Maximum number of marks that are removed at once.
+    private static let removed = 100
+
+    /// Returns some marks that are older than an hour.
+    ///
+    /// Blocks.
+    private func oldMarks() -> [String] {
+        guard let handle = opendir(folder) else { return [] }
         defer { closedir(handle) }
-        while let entry = readdir(handle) {
+        var old: [String] = []
+        for _ in 0..<Self.listed {
+            guard old.count < Self.removed, let entry = readdir(handle) else { break }
             let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
@@ -85,7 +104,8 @@ struct FolderMark: Sendable {
             guard name.hasPrefix(Self.prefix), lstat("\(folder)/\(name)", &status) == 0,
                 time(nil) - status.st_mtim.tv_sec > 3600
             else { continue }
-            unlink("\(folder)/\(name)")
+            old.append("\(folder)/\(name)")
         }
+        return old
     }
 }

@@ -8,6 +8,9 @@ final class LedgerTrust: Sendable {
     private let folder: String
     private let security: LedgerSecurity
     private let marks: LedgerMarks?
+    private let nfsVersion: @Sendable (String) -> String?
+    /// Whether the storage was found to be suitable.
+    private let isSuitable = Mutex(false)
     private let file = Mutex<LedgerMarker?>(nil)
     private let verifiers = RecordVerifier.Cache()
     /// Whether the marks were found in the log, with no sign since then that they have disappeared.
@@ -15,10 +18,29 @@ final class LedgerTrust: Sendable {
     /// Why this writer's own samples were lost; `nil` once a new one was written.
     private let lostSamples = Mutex<String?>(nil)
 
-    init(folder: String, security: LedgerSecurity, marks: LedgerMarks?) {
+    /// `nfsVersion` returns the version of NFS with which a folder is mounted.
+    init(
+        folder: String,
+        security: LedgerSecurity,
+        marks: LedgerMarks?,
+        nfsVersion: @escaping @Sendable (String) -> String?
+    ) {
         self.folder = folder
         self.security = security
         self.marks = marks
+        self.nfsVersion = nfsVersion
+    }
+
+    /// Throws `.unsuitableNFS` if the storage cannot hold a ledger.
+    ///
+    /// Checks it with the first access and not at the start of the program, because it may be mounted later.
+    func checkStorage() throws(LedgerError) {
+        guard !isSuitable.withLock({ $0 }) else { return }
+        if let version = nfsVersion(folder), version.hasPrefix("3") || version.hasPrefix("2") {
+            throw .unsuitableNFS(path: folder, version: version)
+        }
+        // A folder that is not mounted yet is not a ledger.
+        if FolderListing.contains("\(folder)/\(SharedLog.markerName)") { isSuitable.withLock { $0 = true } }
     }
 
     func signer(for writer: LedgerWriter) throws(LedgerError) -> LineSigner? {

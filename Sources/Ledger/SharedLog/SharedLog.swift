@@ -24,6 +24,9 @@ public final class SharedLog: FleetLedger {
             .reports: Retention(age: .seconds(30 * 86400), bytes: 256 << 20),
         ]
 
+        /// Returns the version of NFS with which a folder is mounted; for tests.
+        var nfsVersion: @Sendable (String) -> String? = { FileSystem(of: $0)?.nfsVersion }
+
         public init() {}
     }
 
@@ -56,7 +59,7 @@ public final class SharedLog: FleetLedger {
         self.writer = writer
         self.options = options
         self.now = now
-        trust = LedgerTrust(folder: folder, security: security, marks: marks)
+        trust = LedgerTrust(folder: folder, security: security, marks: marks, nfsVersion: options.nfsVersion)
     }
 
     public func append<Entry: LedgerEntry>(_ entry: Entry) async throws {
@@ -71,6 +74,7 @@ public final class SharedLog: FleetLedger {
         )
         let mark = try await Blocking.run(within: options.timeLimit, on: appending[Entry.stream], late: stalled) {
             [trust, unconfirmed, lastWhole, limit = options.maximumRecordBytes] () throws(LedgerError) in
+            try trust.checkStorage()
             let basis = Entry.stream == .load ? lastWhole.take() : nil
             let signer = try trust.signer(for: record.writer)
             let draft = try LineCodec.draft(record, signer: signer, limit: limit, since: basis)
@@ -107,6 +111,7 @@ public final class SharedLog: FleetLedger {
         let reader = SegmentReader(files: SegmentFiles(ledger: folder, log: log, crowded: crowded))
         return try await Blocking.run(within: options.timeLimit, on: reading[log], late: stalled) {
             [trust, now, writer, bases] () throws(LedgerError) in
+            try trust.checkStorage()
             try trust.checkMarks()
             let lines = try trust.noting(log) { () throws(LedgerError) -> RawBatch in
                 try reader.read(from: cursor, limit: limit)
