@@ -45,6 +45,8 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
     public enum Reason: Sendable, Equatable, CustomStringConvertible {
         /// Its writer stopped before the line was complete; the append was never confirmed.
         case torn
+        /// It was read, and then lost before its writer had synced it.
+        case lost
         /// The line is longer than any record can be.
         case tooLong
         /// A newer version of the program wrote it.
@@ -61,6 +63,9 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
         public var description: String {
             switch self {
             case .torn: "its writer stopped before it was complete"
+            case .lost:
+                "the line there was read, and is gone: the storage lost it in a power cut, or someone removed it. Its writer "
+                    + "writes it again if it had not been confirmed."
             case .tooLong: "it is longer than any record can be"
             case .unknownVersion(let version):
                 "its format is version \(version), this program reads up to \(LineCodec.signedVersion). Update this program."

@@ -29,7 +29,7 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
 
     public enum Kind: String, Sendable, Encodable, CaseIterable {
         // Faults.
-        case torn, tooLong, unknownVersion, notUnderstood, withoutBasis, unreadable, gap
+        case torn, lost, tooLong, unknownVersion, notUnderstood, withoutBasis, unreadable, gap
         /// The files of one writer's log cannot be used.
         case unusable
         // Rejected records.
@@ -39,7 +39,8 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
         /// Whether lines of this kind were rejected, as opposed to damaged or missing.
         public var isRefusal: Bool {
             switch self {
-            case .torn, .tooLong, .unknownVersion, .notUnderstood, .withoutBasis, .unreadable, .gap, .unusable: false
+            case .torn, .lost, .tooLong, .unknownVersion, .notUnderstood, .withoutBasis, .unreadable, .gap, .unusable:
+                false
             default: true
             }
         }
@@ -101,6 +102,7 @@ extension SkippedLine.Reason {
     var kind: LedgerRemarks.Kind {
         switch self {
         case .torn: .torn
+        case .lost: .lost
         case .tooLong: .tooLong
         case .unknownVersion: .unknownVersion
         case .notUnderstood: .notUnderstood

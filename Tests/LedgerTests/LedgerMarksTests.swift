@@ -15,7 +15,9 @@ struct LedgerMarksTests {
         let cluster = TestCluster()
 
         /// Opens the log as after a start of the program.
-        func open(marked: Bool = true, segmentBytes: Int = 1 << 20) -> SharedLog {
+        ///
+        /// Without `settling`, lines that were only read count as durable at once.
+        func open(marked: Bool = true, segmentBytes: Int = 1 << 20, settling: Duration = .zero) -> SharedLog {
             var options = SharedLog.Options()
             options.segmentBytes = segmentBytes
             options.retention = [
@@ -26,7 +28,7 @@ struct LedgerMarksTests {
                 folder: folder,
                 writer: h1,
                 security: cluster.security(of: h1),
-                marks: marked ? LedgerMarks(path: marks) : nil,
+                marks: marked ? LedgerMarks(path: marks, settling: settling) : nil,
                 options: options
             )
         }

@@ -28,6 +28,7 @@ extension LedgerRemarks.Kind {
     fileprivate var text: String {
         switch self {
         case .torn: "incomplete"
+        case .lost: "lost"
         case .tooLong: "too long"
         case .unknownVersion: "unknown version"
         case .notUnderstood: "not understood"

@@ -12,9 +12,16 @@ struct LedgerMark: Codable, Sendable, Equatable {
     }
 }
 
-extension RawBatch {
-    /// The last line that every later reader will find unchanged.
-    var lastMark: LedgerMark? {
-        lines.last { $0.defect == nil }.map { LedgerMark(at: $0.at, line: $0.bytes) }
+/// The last line of a log that was read: a power cut may take it before its writer has synced it.
+struct FreshLine: Sendable {
+    var mark: LedgerMark
+    /// The position after the line.
+    var end: Cursor
+    var readAt: ContinuousClock.Instant
+
+    init(_ line: RawBatch.Line, readAt instant: ContinuousClock.Instant) {
+        mark = LedgerMark(at: line.at, line: line.bytes)
+        end = Cursor(segment: line.at.segment, offset: line.at.offset + Int64(line.length + 1))
+        readAt = instant
     }
 }

@@ -11,18 +11,28 @@ public final class LedgerMarks: Sendable {
     /// Marks of records that were only read may be this old on the disk.
     private static let saveInterval: Duration = .seconds(5)
 
+    /// A line that was only read counts as durable after this time, unless another one follows it before.
+    private let settling: Duration
     private let state = Mutex(State())
     private let saving = Mutex(())
 
-    private struct State {
+    fileprivate struct State {
         var content: MarksFile?
+        /// The last line of each log that was read, while its writer may not have synced it yet.
+        var fresh: [LedgerLog: FreshLine] = [:]
         var isChanged = false
         var triedAt: ContinuousClock.Instant?
         var failure: LedgerError?
     }
 
+    /// Maximum duration of an append, unless its storage hangs.
+    public static let appendLimit: Duration = .seconds(30)
+
     /// Uses the marks in this file, which is created with the first mark.
-    public init(path: String) { self.path = path }
+    public init(path: String, settling: Duration = appendLimit) {
+        self.path = path
+        self.settling = settling
+    }
 
     /// Returns the default path of a writer's marks.
     public static func defaultPath(of writer: LedgerWriter) -> String {
@@ -52,15 +62,31 @@ public final class LedgerMarks: Sendable {
         }
     }
 
-    /// Records a line if it is the furthest in its log.
-    func note(_ mark: LedgerMark?, in log: LedgerLog) {
-        guard let mark else { return }
+    /// Records a line that is durable if it is the furthest in its log.
+    func note(_ mark: LedgerMark, in log: LedgerLog) { state.withLock { $0.note(mark, in: log) } }
+
+    /// Records the lines of a read.
+    ///
+    /// The last one may have been read before its writer's sync, and a power cut would take it: it is marked when
+    /// another line follows, because writers sync before the next one writes, or when it is still there later.
+    func note(_ batch: RawBatch, in log: LedgerLog) {
+        let last = batch.lines.filter { $0.defect == nil }.suffix(2).map { FreshLine($0, readAt: .now) }
         state.withLock { state in
-            guard state.content?.marks[log].map({ $0.at < mark.at }) ?? true else { return }
-            state.content?.marks[log] = mark
-            state.isChanged = true
+            for line in last where state.isNew(line, in: log) {
+                if let earlier = state.fresh[log] { state.note(earlier.mark, in: log) }
+                state.fresh[log] = line
+            }
+            guard let line = state.fresh[log], .now - line.readAt >= settling else { return }
+            state.note(line.mark, in: log)
+            state.fresh[log] = nil
         }
     }
+
+    /// Returns the last line of a log that was read, while it may be lost in a power cut.
+    func fresh(in log: LedgerLog) -> FreshLine? { state.withLock { $0.fresh[log] } }
+
+    /// Records that the last line of a log that was read is lost.
+    func forgetFresh(in log: LedgerLog) { state.withLock { $0.fresh[log] = nil } }
 
     /// Replaces the mark of a log whose furthest line was lost.
     func reset(_ mark: LedgerMark, in log: LedgerLog) {
@@ -70,7 +96,7 @@ public final class LedgerMarks: Sendable {
         }
     }
 
-    /// Returns the furthest recorded line of a log.
+    /// Returns the furthest durable line of a log.
     func furthest(in log: LedgerLog) -> LedgerMark? { state.withLock { $0.content?.marks[log] } }
 
     /// Why the marks could not be saved the last time; `nil` if they could.
@@ -114,5 +140,19 @@ public final class LedgerMarks: Sendable {
         let content = try MarksFile.read(path)
         state.withLock { $0.content = content }
         return content
+    }
+}
+
+extension LedgerMarks.State {
+    mutating func note(_ mark: LedgerMark, in log: LedgerLog) {
+        guard content?.marks[log].map({ $0.at < mark.at }) ?? true else { return }
+        content?.marks[log] = mark
+        isChanged = true
+    }
+
+    /// Whether the line is further than all that were read or written.
+    func isNew(_ line: FreshLine, in log: LedgerLog) -> Bool {
+        let known = [content?.marks[log]?.at, fresh[log]?.mark.at].compactMap(\.self)
+        return known.allSatisfy { $0 < line.mark.at }
     }
 }

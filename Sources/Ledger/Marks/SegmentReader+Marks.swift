@@ -37,5 +37,12 @@ extension SegmentReader {
         }
     }
 
+    /// Returns whether the line is at its position.
+    func has(_ line: FreshLine) throws(LedgerError) -> Bool {
+        let length = Int(line.end.offset - line.mark.at.offset)
+        guard let found = try self.line(at: line.mark.at, before: line.end, atMost: length) else { return false }
+        return LedgerMark(at: found.at, line: found.bytes) == line.mark
+    }
+
     private func seen(_ mark: LedgerMark) -> String { "a line of \(files.log) was seen at \(mark.at)" }
 }

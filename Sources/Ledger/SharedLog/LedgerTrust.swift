@@ -100,18 +100,33 @@ final class LedgerTrust: Sendable {
         }
     }
 
-    /// Records how far a read has come; throws `.rolledBack` if its starting position no longer exists.
+    /// Reads, and records how far; throws `.rolledBack` if the starting position no longer exists.
+    ///
+    /// If only the last line that was read is lost, and its writer may not have synced it, the read continues in its
+    /// place, and the batch states the loss.
     ///
     /// Samples of others have no marks. They grant nothing, an old one counts for nothing, and a host whose file is lost
     /// must not stop the others.
     func noting(
         _ log: LedgerLog,
-        read: () throws(LedgerError) -> RawBatch
+        from cursor: Cursor?,
+        limit: Int,
+        by reader: SegmentReader
     ) throws(LedgerError) -> RawBatch {
-        guard let marks, log.stream != .load else { return try read() }
+        guard let marks, log.stream != .load else { return try reader.read(from: cursor, limit: limit) }
         do {
-            let batch = try read()
-            marks.note(batch.lastMark, in: log)
+            var lost: FreshLine?
+            if let fresh = marks.fresh(in: log), try !reader.has(fresh) {
+                // Whoever reads on from behind the line learns of its loss; until then nothing is marked.
+                guard let cursor, cursor > fresh.mark.at else { return try reader.read(from: cursor, limit: limit) }
+                lost = fresh
+            }
+            var batch = try reader.read(from: lost?.mark.at ?? cursor, limit: limit)
+            if let lost {
+                marks.forgetFresh(in: log)
+                batch.lines.insert(RawBatch.Line(at: lost.mark.at, bytes: [], defect: .lost, length: 0), at: 0)
+            }
+            marks.note(batch, in: log)
             marks.saveIfStale()
             return batch
         } catch {

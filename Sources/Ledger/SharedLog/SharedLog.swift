@@ -113,9 +113,7 @@ public final class SharedLog: FleetLedger {
             [trust, now, writer, bases] () throws(LedgerError) in
             try trust.checkStorage()
             try trust.checkMarks()
-            let lines = try trust.noting(log) { () throws(LedgerError) -> RawBatch in
-                try reader.read(from: cursor, limit: limit)
-            }
+            let lines = try trust.noting(log, from: cursor, limit: limit, by: reader)
             let lineReader = LineReader(verifier: try trust.verifier(), now: now(), reader: writer, log: log)
             var changes = SampleExpansion(reader: lineReader, basis: bases[log]) { place, end throws(LedgerError) in
                 // The selection may have left it out.
