@@ -8,9 +8,11 @@ import Fleet
 extension AgentCore {
     /// Ends an order whose move has succeeded, once the definition is confirmed.
     mutating func confirm(_ id: OrderID, _ completion: Completion, at instant: Instant) {
-        // A target of an earlier version does not confirm anything. Of a sealed move, it has synced the definition before.
+        // A target of an earlier version does not confirm anything. Of a sealed move, it has synced the definition before. A
+        // transient VM has none.
         // A leak must close its channel at once, also if this agent ends.
         guard let state = work[id]?.state, state.confirmsDefinition, state.order.channel != .sealed,
+            state.requirements?.isTransient != true,
             completion.evidence.verdict != .leak, !mutations.contains(.endsUnconfirmed)
         else {
             return end(id, .success(completion), at: instant)

@@ -112,6 +112,8 @@ struct OpenQuestions: Sendable {
         if let known {
             // The later record wins, whatever its time: the asker's clock may have been set back.
             guard report.at != known.askedAt, report.host == known.asker else { return }
+            // The look under way answers it as well: the asker takes an answer to any of its questions.
+            if known.wantsDurable, question.wantsDurable == true, known.lookingFor != nil { return }
         } else if open.values.count(where: { $0.asker == report.host }) >= Self.limitPerAsker {
             return
         }

@@ -54,8 +54,8 @@ extension Inquiry {
 
     /// Corrects the end of a failed offline move once, so that its target removes the definition.
     ///
-    /// Then it asks for a limited time whether the target has. It may be unable to, or leave the definition alone because the
-    /// failure is old.
+    /// Then it asks whether the target has. It may be unable to, or leave the definition alone because the failure is old:
+    /// after a limited time only an operator can remove it.
     mutating func correct(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
         question = nil
         let since = definedThereSince ?? context.now
@@ -65,7 +65,8 @@ extension Inquiry {
             return [.report(.failed(failure: failure(.migration, finding, .at(context.host))))]
         }
         let limit = context.limits.doubt
-        guard context.now - since > limit else { return [] }
+        guard context.now - since > limit, !isPassive else { return [] }
+        isPassive = true
         let detail = "its agent has not done so for \(limit)"
         let alert = AgentCore.Announcement.definitionNotRemoved(
             order.id,
@@ -73,7 +74,7 @@ extension Inquiry {
             on: order.target,
             detail: detail
         )
-        return [.finish, .effect(.announce(alert))]
+        return [.effect(.announce(alert))]
     }
 }
 
@@ -87,4 +88,5 @@ extension OrderState {
 
 extension FailureReason.Finding {
     var isDefinedThere: Bool { if case .definedThere = self { true } else { false } }
+    var isTransientThere: Bool { if case .transientThere = self { true } else { false } }
 }

@@ -136,8 +136,8 @@ extension Inquiry {
         _ context: OrderContext
     ) -> [OrderAction] {
         var conclusion = conclusion(here: question.here, there: there.presence, host: context.host)
-        // Somebody has moved it by hand: the definition here is the only one.
-        if conclusion == .action(.discard), question.here != .absent, there.isPersistent == false {
+        // An operator has moved it manually: the definition here is the only one.
+        if conclusion == .action(.discard), question.here != .absent, there.isPersistent == false, wasPersistent {
             let finding = FailureReason.Finding.transientThere(
                 vm: order.vmName,
                 source: context.host,
@@ -156,15 +156,16 @@ extension Inquiry {
         case .stayed(.stayedOff(let vm, let source, let target), _):
             if let wait = objection(to: question, context) { return wait }
             if startsWithHost, !isPassive { return apply(.start) }
-            return cause == .failed
-                ? [.finish] : stayed(.stayedOff(vm: vm, source: source, target: target), context)
+            return stayed(.stayedOff(vm: vm, source: source, target: target), context)
         case .stayed(let finding, let isCertain):
             if finding.isDefinedThere, cause == .failed { return correct(finding, context) }
-            if isCertain { return cause == .failed ? [.finish] : stayed(finding, context) }
+            if isCertain { return stayed(finding, context) }
             self.question = nil
             return cause == .failed ? [] : stayed(finding, context) + [.seekDuplicate]
         case .moved(let note): return [moved(note, context)]
         case .inDoubt(let finding, .unknown): return undecidable(finding)
+        case .inDoubt(let finding, .at(order.target)) where cause == .failed && finding.isTransientThere:
+            return keepDefinition(finding)
         case .inDoubt(let finding, let whereabouts): return end(.inDoubt, finding, whereabouts)
         case .action(.resume) where isPassive: return undecidable(nil)
         case .action(.resume): return objection(to: question, context) ?? apply(.resume)
@@ -255,8 +256,11 @@ extension Inquiry {
 
     // MARK: ends
 
+    /// A failed move has been reported as here already, unless that was corrected since.
     private func stayed(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
-        end(cause == .restart ? .interrupted : .migration, finding, .at(context.host))
+        if cause == .failed, !isReportedThere { return [.finish] }
+        let failure = failure(cause == .restart ? .interrupted : .migration, finding, .at(context.host))
+        return [.end(.failure(failure))]
     }
 
     private func moved(_ note: String, _ context: OrderContext) -> OrderAction {
@@ -289,6 +293,18 @@ extension Inquiry {
         guard !isPassive, let finding else { return [] }
         (isPassive, hasReportedDoubt) = (true, true)
         return [.report(.failed(failure: failure(.inDoubt, finding, .unknown)))]
+    }
+
+    /// Corrects the end of a failed move once, with an alert, and asks again later what the operator has done.
+    private mutating func keepDefinition(_ finding: FailureReason.Finding) -> [OrderAction] {
+        question = nil
+        isPassive = true
+        guard !isReportedThere else { return [] }
+        isReportedThere = true
+        let failure = failure(.inDoubt, finding, .at(order.target))
+        return [
+            .report(.failed(failure: failure)), .effect(.announce(.duplicate(order.id, vm: order.vmName, failure))),
+        ]
     }
 
     /// Reports the end of the order; if it had already ended, raises an alert, and corrects the end if the VM is at the

@@ -72,6 +72,8 @@ struct Inquiry: Sendable {
     let startedAt: Instant
     /// Whether the VM starts with its host; its autostart is off while it moves.
     let startsWithHost: Bool
+    /// Whether the VM had a definition here when it was to move.
+    let wasPersistent: Bool
     /// Since when the VM's location is open.
     var openSince: Instant
     /// Until when a VM that runs here may still begin to move, without any sign of a migration.
@@ -85,6 +87,8 @@ struct Inquiry: Sendable {
     var action: CopyAction?
     /// Whether the order has ended in doubt; the search continues, and reports its result.
     var hasReportedDoubt: Bool
+    /// Whether the end of a failed move has been corrected: the VM is at the target.
+    var isReportedThere: Bool
     /// The state of the copy here at the latest look.
     var lastHere: DomainPresence?
     /// When the target answered last.
@@ -127,6 +131,8 @@ struct Inquiry: Sendable {
             }
         startedAt = state.startedAt ?? state.order.issuedAt
         startsWithHost = state.requirements?.startsWithHost == true
+        wasPersistent = state.requirements?.isTransient != true
+        isReportedThere = cause == .failed && state.failure?.whereabouts == .at(state.order.target)
         openSince = instant
         quietUntil = instant + quiet
         nextCheck = instant
@@ -137,11 +143,12 @@ struct Inquiry: Sendable {
 
     /// Returns whether the controller may move the VM although the search is open.
     ///
-    /// The VM runs here, and the target has been silent for long: it may never return. The new move leads elsewhere. If
-    /// the target returns with a copy, its agent sees that a newer move has begun, and pauses the copy (`CopyDecision`).
+    /// The VM runs here, and the target has been silent for long: it may never return. Or only an operator can remove what
+    /// the target has. The new move leads elsewhere. If the target returns with a copy, its agent sees that a newer move has
+    /// begun, and pauses the copy (`CopyDecision`).
     func permits(_ newer: MigrationOrder, at instant: Instant) -> Bool {
         cause == .failed && lastHere == .running && newer.target != order.target
-            && instant - max(openSince, heardAt ?? openSince) > Self.pinned
+            && (isPassive || instant - max(openSince, heardAt ?? openSince) > Self.pinned)
     }
 
     /// How long a silent target keeps the controller from moving the VM.

@@ -162,6 +162,8 @@ public struct VMRequirements: Codable, Sendable, Equatable {
     public var definition: String?
     /// Whether it starts with its host (libvirt: autostart); `nil` from an older agent.
     public var startsWithHost: Bool?
+    /// Whether it has no definition, here and after the move; `nil`: it has one.
+    public var isTransient: Bool?
 
     public init(
         id: VMID,

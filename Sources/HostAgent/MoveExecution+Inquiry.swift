@@ -12,11 +12,13 @@ extension MoveExecution {
 
     /// Returns the state of the VM on this host for another host's question, and whether the VM is defined here; `nil` if it
     /// is absent.
+    ///
+    /// If that is unknown, it counts as not defined: the asker then keeps its own definition and asks again. Without an
+    /// answer, it could resume its copy.
     func locate(_ vm: VMID) async -> (CopyObservation, isPersistent: Bool?) {
         let observation = await look(for: vm)
         guard case .seen(let presence) = observation, presence != .absent else { return (observation, nil) }
-        // Without it, the asker could remove the only definition.
-        do { return (observation, try await hypervisor.isPersistent(vm)) } catch { return (.silent(error.detail), nil) }
+        return (observation, (try? await hypervisor.isPersistent(vm)) ?? false)
     }
 
     /// Carries out an action of an order that was issued at `begun`.

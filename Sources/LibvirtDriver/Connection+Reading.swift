@@ -208,7 +208,7 @@ extension Connection {
         _ domain: borrowing DomainHandle,
         _ definition: DomainDefinition
     ) throws -> VMRequirements {
-        try VMRequirements(
+        var requirements = try VMRequirements(
             id: vm,
             name: definition.name,
             domainType: definition.domainType,
@@ -225,6 +225,8 @@ extension Connection {
             definition: definition.digest,
             startsWithHost: startsWithHost(domain)
         )
+        if try !domain.isPersistent() { requirements.isTransient = true }
+        return requirements
     }
 
     /// Returns whether the VM starts with its host; a transient one never does.

@@ -9,7 +9,9 @@ struct TransientTargetTests {
     private let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
 
     /// Returns a source whose move has ended like this at second 9.
-    private func ended(_ failure: OrderFailure) -> AgentCore {
+    private func ended(_ failure: OrderFailure, isTransient: Bool? = nil) -> AgentCore {
+        var requirements = requirements
+        requirements.isTransient = isTransient
         var core = AgentCore(host: h1)
         _ = core.handle(.caughtUp, at: .second(0))
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
@@ -95,6 +97,35 @@ struct TransientTargetTests {
         #expect(!effects.contains(.apply(.discard, order)))
         #expect(effects.contains { if case .announce(.duplicate) = $0 { true } else { false } })
         #expect(core.orders[order.id]?.failure == transientThere(.moveFailed, .at(h2)))
+        _ = core.handle(.appended(.written), at: .second(12))
+        #expect(round(&core, here: .inactive, there: .running, isPersistent: false, at: 700).isEmpty, "reported once")
+    }
+
+    @Test func `after a failed move the search goes on until the VM is defined there`() {
+        var core = ended(failed)
+        _ = round(&core, here: .inactive, there: .running, isPersistent: false, at: 11)
+        _ = core.handle(.appended(.written), at: .second(12))
+        #expect(round(&core, here: .inactive, there: .running, isPersistent: true, at: 700) == [.apply(.discard, order)])
+        _ = core.handle(.applied(order.id, .done), at: .second(701))
+        let end = core.orders[order.id]?.failure
+        #expect(end?.reason.code == "found-there" && end?.whereabouts == .at(h2) && !core.needsTicks)
+    }
+
+    @Test func `after a failed move the end is corrected again if the VM has stopped there`() {
+        var core = ended(failed)
+        _ = round(&core, here: .inactive, there: .running, isPersistent: false, at: 11)
+        _ = core.handle(.appended(.written), at: .second(12))
+        _ = round(&core, here: .inactive, there: .absent, at: 700)
+        #expect(core.handle(.tick, at: .second(703)) == [.look(order)])
+        _ = core.handle(.looked(order.id, .seen(.inactive)), at: .second(703))
+        let end = core.orders[order.id]?.failure
+        #expect(end?.reason.code == "stayed-off" && end?.whereabouts == .at(h1))
+    }
+
+    @Test func `a VM that was transient here, too, leaves its copy for the one there`() {
+        var core = ended(lost, isTransient: true)
+        let effects = round(&core, here: .pausedByMigration, there: .running, isPersistent: false, at: 11)
+        #expect(effects == [.apply(.discard, order)])
     }
 
     @Test func `a definition that is back here after a move is kept, with one alert`() {

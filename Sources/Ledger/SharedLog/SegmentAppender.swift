@@ -58,6 +58,8 @@ struct SegmentAppender: Sendable {
                 let reason = "it has the highest number that a segment can have. Create a new ledger."
                 throw .failed(operation: "rotate", path: segment.path, reason: reason, mayBeWritten: false)
             }
+            // A killed writer may not have synced its last line, and readers take a line as durable once another follows.
+            try segment.sync()
             number += 1
             try announce(number)
             segment = try open(number, within: wait)
