@@ -37,7 +37,7 @@ extension FailureReason.Obstacle {
             "order \(order) may have left a second copy of the VM, and its target has not answered yet: start the agent there"
         case .newerOrder(let order): "there is a newer order for the VM: \(order)"
         case .pathInUse(let order, let target):
-            "order \(order) was using the path to \(target), which carries one move at a time: order the move again"
+            "order \(order) came first on the path to \(target), which carries one move at a time: order the move again"
         case .digestUnknown(let vm):
             "cannot compute the digest of \(vm)'s definition, which the order requires"
         case .definitionNotNamed(let vm):

@@ -159,7 +159,7 @@ extension SettingKey {
         size("ledger.retention.orders.size", "Maximum size of all orders", \.ledger.retention.orders.bytes),
         duration(
             "ledger.retention.reports.age",
-            "Time after which a file of reports is removed, unless an order as old as it is kept; counted from its last record",
+            "Time after which a file of reports is removed, counted from its last record; reports of kept orders stay",
             \.ledger.retention.reports.age
         ),
         size("ledger.retention.reports.size", "Maximum size of all reports", \.ledger.retention.reports.bytes),

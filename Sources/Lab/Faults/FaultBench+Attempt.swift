@@ -7,7 +7,7 @@ extension FaultBench {
     /// The rate of the cell's move in MiB/s, so that about 60 MiB take 20 s.
     private static let slowRate = 3
     static let fullRate = 1000
-    /// How long a move may take to reach a phase: the tunnel alone may take 20 s.
+    /// How long a move may take to reach a phase: the tunnel alone may take 40 s.
     private static let phaseLimit: Duration = .seconds(120)
 
     /// Moves the guest, injects the fault in the cell's phase, and checks everything; sets the verdict.

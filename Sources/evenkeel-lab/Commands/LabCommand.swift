@@ -78,7 +78,7 @@ struct LabCommand: AsyncParsableCommand {
 
         func run() async throws {
             for site in LabSite.all { try await HostLab.down(site: site) }
-            print("The lab is down.")
+            print("All labs are down.")
         }
     }
 
