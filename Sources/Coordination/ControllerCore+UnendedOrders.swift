@@ -7,8 +7,8 @@ extension ControllerCore {
     /// How long the source of a running order may be silent before an operator is asked to end the order.
     static let silence: Duration = .seconds(600)
 
-    /// For how long after its last question the source of a failed move may search for a second copy: so long may its
-    /// agent be down, and a day more, because clocks differ.
+    /// Time after its last question for which the source of a failed move may still search: its agent may be down for
+    /// `needed`, plus a day for differing clocks.
     public static let searched: Duration = AgentCore.needed + .seconds(86400)
 
     /// Returns when the source of an order was last heard of.

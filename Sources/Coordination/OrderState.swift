@@ -47,7 +47,7 @@ public struct OrderState: Sendable, Equatable {
     /// Whether the source has taken a step that this version does not understand, or finds in its own journal that it has
     /// begun the move: the VM may be on its way.
     public private(set) var hasUnknownStep = false
-    /// The search for a second copy, for a reader that passes its questions and answers.
+    /// The search for a second copy; empty unless `apply` receives questions and answers.
     public private(set) var search = CopySearch()
     /// Why its cancellation was requested.
     public private(set) var cancellation: String?

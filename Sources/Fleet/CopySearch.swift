@@ -25,8 +25,8 @@ public struct CopySearch: Sendable, Equatable {
 
     /// Returns whether the source of an order that failed at `failedAt` no longer searches.
     ///
-    /// `searchedSince`: the time before which a source that has not asked since does not search any more, even if it was
-    /// down; `endedSince` the same if the target has answered that it runs no copy.
+    /// If the target has answered that it runs no copy, the search is over once the failure and the last question are
+    /// older than `endedSince`; otherwise once they are older than `searchedSince`.
     public func isOver(failedAt: Instant, endedSince: Instant, searchedSince: Instant) -> Bool {
         let isClear = clearedAt.map { $0 >= failedAt } ?? false
         return max(failedAt, askedAt ?? failedAt) < (isClear ? endedSince : searchedSince)

@@ -15,8 +15,8 @@ struct MoveExecution: Sendable {
     let settings: Settings
     let hypervisor: any Hypervisor
     let channels: Channels
-    /// How long the protected path may take to come up before a move is refused: on a busy host with one CPU, each of
-    /// about six calls of swanctl has taken up to 6 s.
+    /// How long the protected path may take to come up before a move is refused: about six calls of swanctl, at their
+    /// duration on a busy host (docs/measurements.md, strongSwan).
     static let escortTimeLimit: Duration = .seconds(40)
 
     func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {

@@ -14,6 +14,6 @@ extension Invariants {
     /// The source refuses a controller's order, because it still searches at a host that has been down for long.
     mutating func pinned(_ name: String, by host: HostName, downFor milliseconds: Int64, at: Int64) {
         let time = Duration.milliseconds(milliseconds).inSecondsText
-        broken(.freed, "\(name) may not move, because \(host) does not answer, which has been down for \(time)", at: at)
+        broken(.freed, "\(name) may not move: \(host), down for \(time), does not answer", at: at)
     }
 }

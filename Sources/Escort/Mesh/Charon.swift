@@ -10,7 +10,7 @@ struct Charon: Sendable {
 
     /// Time limit of a command; charon exceeds it only if it hangs.
     ///
-    /// swanctl has taken 4 s on a busy host with one CPU.
+    /// Calls take seconds on a busy host (docs/measurements.md, strongSwan).
     static let patience: Duration = .seconds(15)
 
     func implementation() async throws -> ESPImplementation {

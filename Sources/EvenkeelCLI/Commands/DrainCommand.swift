@@ -13,8 +13,8 @@ struct DrainCommand: AsyncParsableCommand {
         abstract: "Move the VMs that are off on a host in maintenance to another host",
         discussion: """
             Orders offline moves, one after the other, and follows each. A VM that cannot move stays, and the command \
-            continues with the next. The controller moves the host's running VMs by itself. Ctrl-C ends the command; the \
-            order that it follows continues, and no other is given.
+            continues with the next. The controller moves the host's running VMs by itself. Ctrl-C ends the command: the \
+            current order continues, and no further move is ordered.
 
             Exits with code 1 if a VM stayed. Run the command again for the rest.
             """
@@ -47,7 +47,7 @@ struct DrainCommand: AsyncParsableCommand {
         }
         let (target, channel) = (HostName(target), channel)
         let stayed = try await cancellingOnShutdownSignals {
-            try await OfflineDrain.move(vms) { vm, given in
+            try await OfflineDrain.move(vms) { vm, ordered in
                 let order = try ManualOrder.make(
                     moving: vm.id.rawValue,
                     to: target,
@@ -59,7 +59,7 @@ struct DrainCommand: AsyncParsableCommand {
                     removed: roster?.removedHosts ?? [:]
                 )
                 try Task.checkCancellation()
-                given = order.id
+                ordered = order.id
                 try await ledger.append(OrderRecord.migrate(order: order))
                 printLine("order \(order.id): move \(order.vmName.plainText(limit: 80)) to \(order.target)")
                 let move = try await ManualOrder.follow(order, in: ledger, settings: settings) { _ in }

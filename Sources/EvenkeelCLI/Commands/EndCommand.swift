@@ -14,8 +14,9 @@ struct EndCommand: AsyncParsableCommand {
             to the VM.
 
             The command also settles an order that ended in doubt, once you know where the VM is. And it ends the search \
-            for a second copy after a failed move, if the target never comes back: state the source with --on. For the \
-            first hour without an answer it refuses all orders of the controller for the VM, then those to that target.
+            for a second copy after a failed move, if the target never comes back: state the source with --on. Until then \
+            the source refuses the controller's orders for the VM. After an hour without an answer, if the VM runs at the \
+            source, it refuses only those to that target.
 
             Make sure that the VM cannot run on the other host. If the source's agent comes back, it asks the target, and \
             pauses its copy if both run.

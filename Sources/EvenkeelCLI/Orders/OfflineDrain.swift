@@ -9,7 +9,7 @@ package enum OfflineDrain {
         case unknownHost(HostName)
         case notInMaintenance(HostName)
         case stayed(Int, of: Int)
-        /// The operator pressed Ctrl-C: this order continues, and for this number of VMs none was given.
+        /// The operator pressed Ctrl-C: this order continues, and this number of moves was not ordered.
         case interrupted(OrderID?, left: Int)
 
         package var description: String {
@@ -23,7 +23,7 @@ package enum OfflineDrain {
                 "interrupted: "
                     + (order.map { "order \($0) continues; to cancel it, run 'evenkeel cancel \($0)'. " }
                         ?? "no order continues. ")
-                    + "\(Units.count(left, "VM")) got no order. The host stays in maintenance; run the command again for the rest"
+                    + "\(Units.count(left, "move")) not ordered. The host stays in maintenance; run the command again for the rest"
             }
         }
     }

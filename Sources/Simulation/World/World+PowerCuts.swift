@@ -4,7 +4,7 @@ import Fleet
 
 /// Power cuts that take definitions which libvirt has written, but which are not on the disk yet.
 extension World {
-    /// Time after which a file system has written what nobody has synced, in milliseconds.
+    /// Time after which a file system writes data without a sync, in milliseconds.
     static let writeBack: Int64 = 30_000
     /// Time in which a source that goes on running alerts an operator: it waits 20 s for the target's confirmation.
     private static let alertTime: Int64 = 40_000
