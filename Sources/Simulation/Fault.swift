@@ -76,7 +76,7 @@ public enum Fault: Sendable, Equatable {
     case operatorStartsCopy(host: Int)
     /// An operator resumes the copies that moves have left paused on the host, of VMs that run nowhere.
     case operatorResumes(host: Int)
-    /// The hand-over of the host's next migration is lost, and an operator starts the VM on a third host at once.
+    /// The switch-over of the host's next migration is lost, and an operator starts the VM on a third host at once.
     case startedElsewhere(host: Int)
     /// A newer version of the host's agent states in its own way that moves are running: other agents do not understand it,
     /// nor does its own after a restart.

@@ -250,7 +250,7 @@ extension World {
             migrations[number] = nil
             if migration.startsElsewhere { startElsewhere(migration.vm, migration.order) }
             queue.put(.dropIncoming(host: migration.target, vm: migration.vm), at: now + 1000)
-            let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "the hand-over was lost")), .unknown)
+            let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "the switch-over was lost")), .unknown)
             end(migration.order.id, on: migration.source, incarnation: migration.agentIncarnation, .failure(failure))
             return
         }
