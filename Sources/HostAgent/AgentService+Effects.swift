@@ -55,7 +55,7 @@ extension AgentService {
                     "cannot set \(order.vmName) to start with this host yet",
                     metadata: ["reason": "\(reason)"]
                 )
-            case .ended: logger.notice("\(order.vmName) starts with this host, if it is here")
+            case .ended: logger.notice("order \(order.id): autostart of \(order.vmName) is settled")
             case nil: break
             }
             await events.send(.autostartSet(order.id, failure: failure))
@@ -290,7 +290,9 @@ extension AgentService {
         of order: MigrationOrder
     ) async {
         switch result {
-        case .success: logger.notice("order \(order.id): \(attempt): it runs")
+        case .success:
+            _ = await waits.change(of: order.id, to: nil)
+            logger.notice("order \(order.id): \(attempt): it runs")
         case .failure(let failure):
             guard case .began(let reason) = await waits.change(of: order.id, to: failure.text) else { return }
             logger.error("order \(order.id): cannot \(attempt)", metadata: ["reason": "\(reason)"])
