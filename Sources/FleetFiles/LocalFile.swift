@@ -5,15 +5,15 @@ public import Logging
 
 /// A value that a service keeps in a file on its local disk.
 ///
-/// Every call has a time limit, and a failure to write is logged once.
+/// Every call has a time limit, and a failure to write is logged once, and its end.
 public actor LocalFile<Value: Codable & Sendable> {
     private let file: StateFile<Value>
     private let content: String
     private let logger: Logger
-    private let limit = Duration.seconds(10)
+    private let limit = Duration.hangLimit
     /// One call after the other: a write that hung must not replace a later one when it goes on.
     private let disk: DispatchQueue
-    private var lastFailure: String?
+    private let writing = LastingFailure()
 
     public nonisolated var path: String { file.path }
 
@@ -35,14 +35,12 @@ public actor LocalFile<Value: Codable & Sendable> {
     public func replace(_ value: Value) async -> Bool {
         do {
             try await onDisk { [file] in try file.replace(value) }
-            lastFailure = nil
+            if writing.take(nil) == .ended { logger.notice("the \(content) can be written again") }
             return true
         } catch {
-            let failure = "\(error)"
-            if failure != lastFailure {
-                logger.error("cannot write the \(content)", metadata: ["reason": "\(failure)"])
+            if case .began(let reason) = writing.take("\(error)") {
+                logger.error("cannot write the \(content)", metadata: ["reason": "\(reason)"])
             }
-            lastFailure = failure
             return false
         }
     }

@@ -74,11 +74,12 @@ extension AgentService {
         do { try await Command("sync", ["--file-system", Self.definitions], timeLimit: .seconds(20)).run() } catch {
             failure = "\(error)"
         }
-        switch definitionSync.take(failure) {
-        case .began(let reason): logger.warning("cannot sync libvirt's definitions", metadata: ["reason": "\(reason)"])
-        case .ended: logger.notice("libvirt's definitions can be synced again")
-        case nil: break
-        }
+        logger.log(
+            definitionSync.take(failure),
+            at: .warning,
+            "cannot sync libvirt's definitions",
+            ended: "libvirt's definitions can be synced again"
+        )
         return failure.map { "cannot sync \(Self.definitions): \($0)" }
     }
 }

@@ -49,15 +49,11 @@ extension AgentService {
             await events.send(.looked(order.id, observation))
         case .startWithHost(let order):
             let failure = await startWithHost(order)
-            switch await waits.change(of: order.id, to: failure) {
-            case .began(let reason):
-                logger.error(
-                    "cannot set \(order.vmName) to start with this host yet",
-                    metadata: ["reason": "\(reason)"]
-                )
-            case .ended: logger.notice("order \(order.id): autostart of \(order.vmName) is settled")
-            case nil: break
-            }
+            logger.log(
+                await waits.change(of: order.id, to: failure),
+                "cannot set \(order.vmName) to start with this host yet",
+                ended: "order \(order.id): autostart of \(order.vmName) is settled"
+            )
             await events.send(.autostartSet(order.id, failure: failure))
         case .locate(let id, let vm):
             let (observation, isPersistent) = await execution.locate(vm)
@@ -90,11 +86,8 @@ extension AgentService {
         case .recall(let order):
             let result = await sealedMoves.recall(order)
             let reason: String? = if case .failure(let failure) = result { failure.text } else { nil }
-            switch await waits.change(of: order.id, to: reason) {
-            case .began(let reason): logger.critical("order \(order.id) waits", metadata: ["reason": "\(reason)"])
-            case .ended: logger.notice("order \(order.id) continues")
-            case nil: break
-            }
+            let change = await waits.change(of: order.id, to: reason)
+            logger.log(change, at: .critical, "order \(order.id) waits", ended: "order \(order.id) continues")
             await events.send(.recalled(order.id, AgentCore.Answer(result)))
         case .restore(let order):
             let result = await sealedMoves.restore(order)

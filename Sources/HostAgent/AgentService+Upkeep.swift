@@ -34,12 +34,11 @@ extension AgentService {
             if !isFirst {
                 var failure: String?
                 do { try await ledger.append(sample) } catch { failure = "\(error)" }
-                switch sampleWriting.take(failure) {
-                case .began(let reason):
-                    logger.error("cannot write samples; they are lost", metadata: ["reason": "\(reason)"])
-                case .ended: logger.notice("samples are written again")
-                case nil: break
-                }
+                logger.log(
+                    sampleWriting.take(failure),
+                    "cannot write samples; they are lost",
+                    ended: "samples are written again"
+                )
             }
             isFirst = false
             next = max(next + settings.sampling.interval, clock.now)
@@ -54,19 +53,16 @@ extension AgentService {
     }
 
     func keepMesh() async {
-        var lastFailure: String?
+        let configuring = LastingFailure()
         var losses = 0
         while !Task.isCancelled {
+            var failure: String?
             do {
                 try await channels.mesh.apply(await identity?.trusted(settings.inventory) ?? settings.inventory)
-                if lastFailure != nil { logger.notice("the mesh is configured again") }
-                lastFailure = nil
-            } catch {
-                let failure = "\(error)"
-                if failure != lastFailure, !Task.isCancelled {
-                    logger.error("cannot configure the mesh", metadata: ["reason": "\(failure)"])
-                }
-                lastFailure = failure
+            } catch { failure = "\(error)" }
+            if !Task.isCancelled {
+                let change = configuring.take(failure)
+                logger.log(change, "cannot configure the mesh", ended: "the mesh is configured again")
             }
             let nowLost = await channels.mesh.lossesOfGates
             if nowLost > losses {

@@ -27,7 +27,7 @@ public actor IdentityUpkeep {
     private var carriedOut: UInt64?
     private var heldBack: (certificate: String, until: ContinuousClock.Instant)?
     private var failures: [String] = []
-    private var lastFailure: String?
+    private let updating = LastingFailure()
 
     /// The steps that are still to be done.
     private struct Outstanding {
@@ -122,13 +122,9 @@ public actor IdentityUpkeep {
     }
 
     private func logFailures() {
-        let failure = failures.isEmpty ? nil : failures.joined(separator: "; ")
-        if let failure, failure != lastFailure, !Task.isCancelled {
-            logger.error("cannot update the identity; trying again", metadata: ["reason": "\(failure)"])
-        } else if failure == nil, lastFailure != nil, !Task.isCancelled {
-            logger.notice("the identity is up to date again")
-        }
-        lastFailure = failure
+        guard !Task.isCancelled else { return }
+        let change = updating.take(failures.isEmpty ? nil : failures.joined(separator: "; "))
+        logger.log(change, "cannot update the identity; trying again", ended: "the identity is up to date again")
     }
 
     /// Puts the roster of the identity folder in force and collects the steps that follow from it.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import HostOS
 import Logging
-import Synchronization
 
 /// Checks again and again whether this host can record its steps of orders, in its journal and next to it.
 ///
@@ -9,7 +8,7 @@ import Synchronization
 final class StateFolder: Sendable {
     private let journal: OrderJournal
     private let logger: Logger
-    private let failure = Mutex<String?>(nil)
+    private let failure = LastingFailure()
     private let check = BackgroundCall()
 
     static let interval: Duration = .seconds(5)
@@ -20,7 +19,7 @@ final class StateFolder: Sendable {
     }
 
     /// Why this host cannot take orders now; `nil` if it can.
-    var reason: String? { failure.withLock { $0 } }
+    var reason: String? { failure.reason }
 
     /// Checks until cancelled.
     func keep() async {
@@ -39,15 +38,10 @@ final class StateFolder: Sendable {
             }
         }
         let now = answer ?? "the disk with \(journal.path) does not answer"
-        let before = failure.withLock { failure in
-            defer { failure = now }
-            return failure
-        }
-        guard now != before else { return }
-        if let now {
-            logger.error("this host takes no orders until its disk can be written", metadata: ["reason": "\(now)"])
-        } else {
-            logger.notice("this host can take orders again")
-        }
+        logger.log(
+            failure.take(now),
+            "this host takes no orders until its disk can be written",
+            ended: "this host can take orders again"
+        )
     }
 }

@@ -12,6 +12,9 @@ public final class LastingFailure: Sendable {
 
     public init() {}
 
+    /// Why the last attempt failed; `nil` if it did not.
+    public var reason: String? { last.withLock { $0 } }
+
     /// Takes the reason for which an attempt failed, `nil` for a success; returns what has changed.
     public func take(_ reason: String?) -> Change? {
         let before = last.withLock { last in

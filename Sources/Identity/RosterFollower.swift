@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 public import Ledger
 public import Logging
 
@@ -19,18 +20,17 @@ public struct RosterFollower: Sendable {
 
     /// Runs until it is cancelled; logs each new roster, and each failure once.
     public func run(_ logger: Logger) async {
-        var lastFailure: String?
+        let updating = LastingFailure()
         // Until it has succeeded: it reports that this service is no longer a member, or that its keys are invalid.
         var mustLoad = false
         while !Task.isCancelled {
             do {
                 try await update(logger, &mustLoad)
-                if lastFailure != nil { logger.notice("the roster can be updated again") }
-                lastFailure = nil
+                if updating.take(nil) == .ended { logger.notice("the roster can be updated again") }
             } catch {
-                let failure = "\(error)"
-                if failure != lastFailure, !Task.isCancelled { logger.error("cannot update the roster: \(failure)") }
-                lastFailure = failure
+                if case .began(let reason) = updating.take("\(error)"), !Task.isCancelled {
+                    logger.error("cannot update the roster: \(reason)")
+                }
             }
             try? await Task.sleep(for: Self.interval)
         }

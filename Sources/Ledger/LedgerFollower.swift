@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
+internal import HostOS
 public import Logging
 
 /// Reads what its user needs of the ledger's past, and then follows it: each valid record once.
@@ -21,7 +22,7 @@ public struct LedgerFollower: Sendable {
     public private(set) var remarks = LedgerRemarks()
     private var remarkLog = RemarkLog()
     private var ledgerIsOut = false
-    private var localTrouble: String?
+    private let localTrouble = LastingFailure()
 
     public init(_ ledger: any FleetLedger, _ history: LedgerHistory = .everything) {
         self.ledger = ledger
@@ -117,18 +118,12 @@ public struct LedgerFollower: Sendable {
         remarks = LedgerRemarks()
         if ledgerIsOut { logger.notice("the ledger can be read again") }
         ledgerIsOut = false
-        report(ledger.localTrouble, logger)
-        return true
-    }
-
-    /// Logs this host's own trouble once, and its end.
-    private mutating func report(_ trouble: String?, _ logger: Logger) {
-        if let trouble, trouble != localTrouble {
-            logger.error("\(trouble)")
-        } else if trouble == nil, localTrouble != nil {
-            logger.notice("this host has no trouble with the ledger any more")
+        switch localTrouble.take(ledger.localTrouble) {
+        case .began(let trouble): logger.error("\(trouble)")
+        case .ended: logger.notice("this host has no trouble with the ledger any more")
+        case nil: break
         }
-        localTrouble = trouble
+        return true
     }
 }
 

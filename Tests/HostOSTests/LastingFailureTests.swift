@@ -10,8 +10,10 @@ struct LastingFailureTests {
         #expect(failure.take(nil) == nil, "nothing has failed")
         #expect(failure.take("no space") == .began(reason: "no space"))
         #expect(failure.take("no space") == nil)
+        #expect(failure.reason == "no space")
         #expect(failure.take("read-only") == .began(reason: "read-only"))
         #expect(failure.take(nil) == .ended)
+        #expect(failure.reason == nil)
         #expect(failure.take(nil) == nil)
     }
 }
