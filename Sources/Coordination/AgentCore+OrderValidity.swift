@@ -87,7 +87,7 @@ extension AgentCore {
 
     /// Whether this host has accepted an order that has not ended, or may have begun its move.
     private func hasBegunWork(_ item: OrderWork) -> Bool {
-        item.state.stage > .submitted || item.isBusy || hasUnknownStep(item.state)
+        item.state.stage > .submitted || item.isBusy || hasUnseenBeginning(item.state)
     }
 }
 

@@ -23,8 +23,8 @@ extension AgentCore {
         if case .sealed? = work[id]?.activity { return }
         switch state.stage {
         // A newer version may have begun the move, or the journal shows that this host has.
-        case .submitted where hasUnknownStep(state), .accepted where hasUnknownStep(state),
-            .prepared where hasUnknownStep(state):
+        case .submitted where hasUnseenBeginning(state), .accepted where hasUnseenBeginning(state),
+            .prepared where hasUnseenBeginning(state):
             searchInherited(state, at: instant)
         case .submitted, .done: break
         case .accepted, .prepared:
@@ -40,7 +40,8 @@ extension AgentCore {
             work[id]?.activity = .inquiry(Inquiry(.restart, of: state, at: instant))
         case .failed:
             // The earlier incarnation may have ended before the target had answered that it runs no copy.
-            guard state.startedAt != nil || hasUnknownStep(state), work[id]?.isClear(since: state.changedAt) == false,
+            guard state.startedAt != nil || hasUnseenBeginning(state),
+                work[id]?.isClear(since: state.changedAt) == false,
                 ledgerTime(instant) - state.changedAt < Self.needed || state.statedEnd != nil,
                 !state.isSearchEnded
             else { break }
@@ -48,9 +49,9 @@ extension AgentCore {
         }
     }
 
-    /// Returns whether another version may have begun the order's move.
-    func hasUnknownStep(_ state: OrderState) -> Bool {
-        state.hasUnknownStep && !mutations.contains(.overlooksUnknownSteps)
+    /// Returns whether the order's move may have begun although no report that this version understands shows it.
+    func hasUnseenBeginning(_ state: OrderState) -> Bool {
+        state.hasUnseenBeginning && !mutations.contains(.overlooksUnknownSteps)
     }
 
     /// Begins the search for the VM of a running order on which this incarnation does not work.

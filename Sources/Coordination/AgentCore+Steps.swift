@@ -35,8 +35,8 @@ extension AgentCore {
 
     private mutating func advanceAsSource(_ item: OrderWork, at instant: Instant, effects: inout [Effect]) {
         let (state, order) = (item.state, item.order)
-        // A newer version of this agent may have begun the move.
-        if hasUnknownStep(state), state.stage < .running, !item.isBusy {
+        // A newer version of this agent may have begun the move, or the journal shows that this host has.
+        if hasUnseenBeginning(state), state.stage < .running, !item.isBusy {
             searchInherited(state, at: instant)
             return
         }
@@ -182,7 +182,7 @@ extension OrderState {
     /// source's reports may be read some time after the order, which was read at `readAt`. `clockStep` is the change of
     /// this host's clock since then; `readAt` includes it.
     func isSilent(since readAt: Instant, at instant: Instant, silence: Duration, clockStep: Duration) -> Bool {
-        stage < .running && handover == Handover() && !hasUnknownStep
+        stage < .running && handover == Handover() && !hasUnseenBeginning
             && instant > max(order.latestBeginning + clockStep, readAt) + silence
     }
 }

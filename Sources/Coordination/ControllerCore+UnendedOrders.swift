@@ -18,7 +18,7 @@ extension ControllerCore {
 
     /// Returns whether an order has not begun in time: agents refuse it from now on.
     func isExpired(_ state: OrderState, at instant: Instant) -> Bool {
-        state.stage < .running && !state.hasUnknownStep
+        state.stage < .running && !state.hasUnseenBeginning
             && instant > state.order.latestBeginning + policy.staleAfter
     }
 

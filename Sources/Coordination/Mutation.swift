@@ -62,7 +62,7 @@ package enum Mutation: String, CaseIterable, Sendable {
     case ignoresClockSteps = "ignores-clock-steps"
     /// The agent takes a hypervisor that does not answer for one that does not have the VM.
     case takesSilenceForAbsence = "takes-silence-for-absence"
-    /// The agent overlooks steps that another version has written.
+    /// The agent overlooks that a move may have begun: by a step of another version, or by the entry in its journal.
     case overlooksUnknownSteps = "overlooks-unknown-steps"
     /// The agent leaves the autostart on at the source while a VM moves.
     case keepsAutostart = "keeps-autostart"

@@ -23,13 +23,13 @@ public struct OrderState: Sendable, Equatable {
 
     public let order: MigrationOrder
     /// The state according to the reports alone.
-    private var reported: Reported
+    private(set) var reported: Reported
     /// The end that a record states.
-    private var stated: StatedEnd?
+    private(set) var stated: StatedEnd?
     /// Whether this is the view of a sealed move's source: it has the VM only if the handover says so, not a record.
     var isDecidedByHandover = false
     /// The newest such record: it ends the source's search after the end that the source reports.
-    private var searchEnd: StatedEnd?
+    private(set) var searchEnd: StatedEnd?
     /// When the source began to move the VM.
     public private(set) var startedAt: Instant?
     public private(set) var requirements: VMRequirements?
@@ -46,7 +46,7 @@ public struct OrderState: Sendable, Equatable {
     public private(set) var handover = Handover()
     /// Whether the source has taken a step that this version does not understand, or finds in its own journal that it has
     /// begun the move: the VM may be on its way.
-    public private(set) var hasUnknownStep = false
+    public private(set) var hasUnseenBeginning = false
     /// The search for a second copy; empty unless `apply` receives questions and answers.
     public private(set) var search = CopySearch()
     /// Why its cancellation was requested.
@@ -58,7 +58,7 @@ public struct OrderState: Sendable, Equatable {
     }
 
     /// What the hosts have reported.
-    private struct Reported: Sendable, Equatable {
+    struct Reported: Sendable, Equatable {
         var stage = Stage.submitted
         var changedAt: Instant
         var outcome: MigrationOutcome?
@@ -102,7 +102,7 @@ public struct OrderState: Sendable, Equatable {
             return false
         }
         if case .notUnderstood = report.step {
-            if report.host == order.source { hasUnknownStep = true }
+            if report.host == order.source { hasUnseenBeginning = true }
             return false
         }
         let stage = reported.stage
@@ -145,7 +145,7 @@ public struct OrderState: Sendable, Equatable {
     }
 
     /// Notes that this host, the source, finds in its journal that it has begun the move, whatever the ledger shows.
-    mutating func noteBeginning() { hasUnknownStep = true }
+    mutating func noteBeginning() { hasUnseenBeginning = true }
 
     public mutating func cancel(reason: String) {
         if cancellation == nil { cancellation = reason }
@@ -157,10 +157,10 @@ public struct OrderState: Sendable, Equatable {
     }
 
     /// Whether its source has begun the move, or may have.
-    var mayHaveBegun: Bool { startedAt != nil || hasUnknownStep }
+    var mayHaveBegun: Bool { startedAt != nil || hasUnseenBeginning }
 
     /// Whether the VM may be on its way now.
-    var mayBeRunning: Bool { stage == .running || (hasUnknownStep && !stage.isFinal) }
+    var mayBeRunning: Bool { stage == .running || (hasUnseenBeginning && !stage.isFinal) }
 
     /// Whether its hosts still work on the order.
     var isOpen: Bool { !stage.isFinal || isInDoubt }
@@ -237,35 +237,13 @@ extension OrderState {
     /// The record that ended the order; `nil` if a host has reported the end, and not only a doubt.
     public var statedEnd: StatedEnd? { reported.stage.isFinal && !isReportedInDoubt ? nil : stated }
 
-    /// Whether the move has failed after its start with the VM at the source, which may search for a second copy.
-    public var mayLeaveSearch: Bool {
-        reported.stage == .failed && startedAt != nil && reported.failure?.mayLeaveSearch(of: order) == true
-    }
-
-    /// Returns whether a controller may forget the order: none of its hosts works on it any more.
-    ///
-    /// A source pursues a doubt until it is resolved, and a search for as long as `CopySearch` shows.
-    func isOver(endedSince: Instant, searchedSince: Instant) -> Bool {
-        guard stage.isFinal, !isInDoubt else { return false }
-        guard mayLeaveSearch, !isSearchEnded else { return changedAt < endedSince }
-        return search.isOver(failedAt: changedAt, endedSince: endedSince, searchedSince: searchedSince)
-    }
-
-    /// Whether a record states, after the source's report that it has the VM, that this is so: no search is needed.
-    public var isSearchEnded: Bool {
-        guard let end = [stated, searchEnd].compactMap(\.self).max(by: { $0.at < $1.at }), end.host == order.source,
-            reported.stage == .failed, !isReportedInDoubt, reported.failure?.whereabouts == .at(order.source)
-        else { return false }
-        return end.at >= reported.changedAt
-    }
-
     /// The doubt that the source has reported, also if a record has ended it.
     var reportedDoubt: (failure: OrderFailure, at: Instant)? {
         guard isReportedInDoubt else { return nil }
         return reported.failure.map { ($0, reported.changedAt) }
     }
 
-    private var isReportedInDoubt: Bool {
+    var isReportedInDoubt: Bool {
         reported.stage == .failed && mayHaveBegun && reported.failure?.isUndecided == true
     }
 

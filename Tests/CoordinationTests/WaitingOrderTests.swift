@@ -143,6 +143,6 @@ struct WaitingOrderTests {
         _ = core.handle(.begun([order.id]), at: .second(0))
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         #expect(core.handle(.caughtUp, at: .second(1)).isEmpty)
-        #expect(core.orders[order.id]?.hasUnknownStep == false)
+        #expect(core.orders[order.id]?.hasUnseenBeginning == false)
     }
 }

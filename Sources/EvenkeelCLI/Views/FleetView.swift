@@ -57,7 +57,7 @@ package struct FleetView: Encodable, Sendable {
 
         init(of state: OrderState, at instant: Instant, policy: Policy) {
             let isTooLate =
-                !state.hasUnknownStep && instant > state.order.latestBeginning + policy.staleAfter
+                !state.hasUnseenBeginning && instant > state.order.latestBeginning + policy.staleAfter
             self =
                 switch state.stage {
                 case .submitted: isTooLate ? .expired : .submitted

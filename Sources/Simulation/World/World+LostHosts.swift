@@ -66,7 +66,7 @@ extension World {
         }
         var mustWait = false
         let running = controller.orders.values.filter {
-            ($0.stage == .running || $0.hasUnknownStep && !$0.stage.isFinal) && $0.order.source == hostNames[host]
+            ($0.stage == .running || $0.hasUnseenBeginning && !$0.stage.isFinal) && $0.order.source == hostNames[host]
                 && !invariants.ended.contains($0.order.id)
         }
         for order in running.map(\.order).sorted(by: { $0.id < $1.id }) {
