@@ -15,8 +15,8 @@ struct FreshLineTests {
         var segment: String { SegmentFiles(folder: folder, stream: .reports).path(1) }
         let writer: SharedLog
 
-        func reader(settling: Duration = LedgerMarks.appendLimit) -> SharedLog {
-            let marks = LedgerMarks(path: marks, settling: settling)
+        func reader(durableAfter: Duration = LedgerMarks.appendLimit) -> SharedLog {
+            let marks = LedgerMarks(path: marks, durableAfter: durableAfter)
             return SharedLog(folder: folder, writer: .controller, security: .unsigned, marks: marks)
         }
 
@@ -84,7 +84,7 @@ struct FreshLineTests {
         for isFollowed in [true, false] {
             try await with { site in
                 for number in 1...2 { try await site.writer.append(report(number)) }
-                let log = site.reader(settling: isFollowed ? LedgerMarks.appendLimit : .milliseconds(50))
+                let log = site.reader(durableAfter: isFollowed ? LedgerMarks.appendLimit : .milliseconds(50))
                 let cursor = try await log.all(OrderReport.self).next
                 if isFollowed {
                     try await site.writer.append(report(3))

@@ -16,8 +16,8 @@ struct LedgerMarksTests {
 
         /// Opens the log as after a start of the program.
         ///
-        /// Without `settling`, lines that were only read count as durable at once.
-        func open(marked: Bool = true, segmentBytes: Int = 1 << 20, settling: Duration = .zero) -> SharedLog {
+        /// Without `durableAfter`, lines that were only read count as durable at once.
+        func open(marked: Bool = true, segmentBytes: Int = 1 << 20, durableAfter: Duration = .zero) -> SharedLog {
             var options = SharedLog.Options()
             options.segmentBytes = segmentBytes
             options.retention = [
@@ -28,7 +28,7 @@ struct LedgerMarksTests {
                 folder: folder,
                 writer: h1,
                 security: cluster.security(of: h1),
-                marks: marked ? LedgerMarks(path: marks, settling: settling) : nil,
+                marks: marked ? LedgerMarks(path: marks, durableAfter: durableAfter) : nil,
                 options: options
             )
         }

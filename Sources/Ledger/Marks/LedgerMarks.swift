@@ -12,7 +12,7 @@ public final class LedgerMarks: Sendable {
     private static let saveInterval: Duration = .seconds(5)
 
     /// A line that was only read counts as durable after this time, unless another one follows it before.
-    private let settling: Duration
+    private let durableAfter: Duration
     private let state = Mutex(State())
     private let saving = Mutex(())
 
@@ -29,9 +29,9 @@ public final class LedgerMarks: Sendable {
     public static let appendLimit: Duration = .seconds(30)
 
     /// Uses the marks in this file, which is created with the first mark.
-    public init(path: String, settling: Duration = appendLimit) {
+    public init(path: String, durableAfter: Duration = appendLimit) {
         self.path = path
-        self.settling = settling
+        self.durableAfter = durableAfter
     }
 
     /// Returns the default path of a writer's marks.
@@ -76,7 +76,7 @@ public final class LedgerMarks: Sendable {
                 if let earlier = state.fresh[log] { state.note(earlier.mark, in: log) }
                 state.fresh[log] = line
             }
-            guard let line = state.fresh[log], .now - line.readAt >= settling else { return }
+            guard let line = state.fresh[log], .now - line.readAt >= durableAfter else { return }
             state.note(line.mark, in: log)
             state.fresh[log] = nil
         }

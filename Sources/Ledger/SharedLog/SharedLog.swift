@@ -12,7 +12,7 @@ public final class SharedLog: FleetLedger {
         /// Maximum time for which an append waits for other writers, at all its locks together.
         public var lockWait: Duration = .seconds(10)
         /// Maximum duration of an append or a read; only storage that hangs takes longer.
-        public var timeLimit: Duration = .seconds(30)
+        public var timeLimit: Duration = LedgerMarks.appendLimit
         /// Maximum size of a record in bytes.
         public var maximumRecordBytes = 1 << 20
         /// Maximum size of a segment in bytes.
