@@ -107,7 +107,10 @@ package enum XMLProblem: Error, Equatable, CustomStringConvertible {
 
 extension XMLTree {
     /// The name without its prefix.
-    package var localName: String { name.split(separator: ":").last.map(String.init) ?? name }
+    package var localName: String { Self.local(name) }
+
+    /// Returns the name of an element or attribute without its prefix.
+    package static func local(_ name: String) -> String { name.split(separator: ":").last.map(String.init) ?? name }
 
     package var children: [XMLTree] {
         content.compactMap { if case .element(let element) = $0 { element } else { nil } }

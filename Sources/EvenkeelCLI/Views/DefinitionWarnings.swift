@@ -138,10 +138,8 @@ extension DefinitionWarnings {
 
     /// libvirt ignores the prefixes of attributes, so that an element can have several of a name.
     private func values(_ name: String, of element: XMLTree) -> [String] {
-        element.attributes.filter { Self.local($0.key) == name }.map(\.value)
+        element.attributes.filter { XMLTree.local($0.key) == name }.map(\.value)
     }
-
-    private static func local(_ name: String) -> String { name.split(separator: ":").last.map(String.init) ?? name }
 }
 
 /// What the definition names outside of the VM.
@@ -156,7 +154,7 @@ extension DefinitionWarnings {
     private var paths: [String] {
         elements.flatMap { element in
             let values = element.attributes.filter {
-                $0.value.hasPrefix("/") || Self.pathAttributes.contains(Self.local($0.key))
+                $0.value.hasPrefix("/") || Self.pathAttributes.contains(XMLTree.local($0.key))
             }
             .map(\.value)
             let text = Self.pathElements.contains(element.localName) ? element.text : element.ownText
@@ -171,11 +169,11 @@ extension DefinitionWarnings {
             let hosts = source.children.filter { $0.localName == "host" }
             return ([source] + hosts).flatMap { element in
                 element.attributes.sorted { $0.key < $1.key }.filter { attribute in
-                    let name = Self.local(attribute.key)
+                    let name = XMLTree.local(attribute.key)
                     return !Self.plainAttributes.contains(name) && !Self.pathAttributes.contains(name)
                         && !attribute.value.hasPrefix("/")
                 }
-                .map { "\(Self.local($0.key))=\($0.value)" }
+                .map { "\(XMLTree.local($0.key))=\($0.value)" }
             }
             .joined(separator: " ")
         }
