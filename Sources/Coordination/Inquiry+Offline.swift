@@ -67,7 +67,7 @@ extension Inquiry {
         let limit = context.limits.doubt
         guard context.now - since > limit, !isPassive else { return [] }
         isPassive = true
-        let detail = "its agent has not done so for \(limit)"
+        let detail = "its agent has not done so for \(limit.wholeSeconds) s"
         let alert = AgentCore.Announcement.definitionNotRemoved(
             order.id,
             vm: order.vmName,

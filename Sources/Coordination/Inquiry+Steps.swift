@@ -122,7 +122,7 @@ extension Inquiry {
         if context.now - question.askedAt > Self.forgotten { self.question = nil }
         guard context.now - question.askedAt > context.limits.answer else { return [] }
         definedThereSince = nil
-        let silence = "its agent has not answered for \(context.limits.answer)"
+        let silence = "its agent has not answered for \(context.limits.answer.wholeSeconds) s"
         switch conclusion(here: question.here, silence: silence, host: context.host) {
         case .stayed(let finding, _): return isAfterEnd ? [] : stayed(finding, context) + [.seekDuplicate]
         // The question stays open: an answer is taken whenever it comes.
