@@ -24,9 +24,7 @@ extension AgentService {
                 if autostartJournal != nil { await waits.noteAutostart(of: order.id) }
             }
             guard let autostartJournal else { return nil }
-            _ = try await Blocking.onStorage(within: .hangLimit, "writing a journal entry") {
-                try autostartJournal.claim(.autostart, of: order, at: .now)
-            }
+            _ = try await autostartJournal.record(.autostart, of: order)
             await waits.forgetAutostart(of: order.id)
             return nil
         } catch { return "\(error)" }
@@ -50,16 +48,9 @@ extension AgentService {
         do {
             guard let journal else { return await execution.apply(.withdraw, to: order.vm, since: order.issuedAt) }
             // Before it: a definition that is left over does less harm than one that is removed twice.
-            let isFirst = try await Blocking.onStorage(within: .hangLimit, "writing a journal entry") {
-                try journal.claim(.begun, of: order, at: .now)
-            }
-            guard isFirst else { return .notSo("it was removed before") }
+            guard try await journal.record(.begun, of: order) else { return .notSo("it was removed before") }
             let result = await execution.apply(.withdraw, to: order.vm, since: order.issuedAt)
-            if result != .done {
-                try await Blocking.onStorage(within: .hangLimit, "removing a journal entry") {
-                    try journal.strike(.begun, of: order)
-                }
-            }
+            if result != .done { try await journal.erase(.begun, of: order) }
             return result
         } catch { return .failed("\(error)") }
     }

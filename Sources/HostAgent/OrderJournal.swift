@@ -142,7 +142,22 @@ struct OrderJournalError: Error, CustomStringConvertible {
     }
 }
 
+/// The calls of the agent, which have a time limit: the disk may hang.
 extension OrderJournal {
+    /// Writes an entry dated now, as `claim` does.
+    func record(_ step: Step, of order: MigrationOrder) async throws -> Bool {
+        try await Blocking.onStorage(within: .hangLimit, "writing a journal entry") {
+            try self.claim(step, of: order, at: .now)
+        }
+    }
+
+    /// Removes an entry, as `strike` does.
+    func erase(_ step: Step, of order: MigrationOrder) async throws {
+        try await Blocking.onStorage(within: .hangLimit, "removing a journal entry") {
+            try self.strike(step, of: order)
+        }
+    }
+
     /// Returns whether the entry exists; waits while the journal is being written.
     func contains(_ step: Step, of order: MigrationOrder) async throws -> Bool {
         let what = "reading the journal entries of order \(order.id)"

@@ -32,6 +32,16 @@ struct OrderJournalTests {
         }
     }
 
+    @Test func `an entry is recorded once, and again after it was erased`() async throws {
+        try await with { path in
+            let journal = OrderJournal(path: path)
+            #expect(try await journal.record(.begun, of: order))
+            #expect(try await !journal.record(.begun, of: order))
+            try await journal.erase(.begun, of: order)
+            #expect(try await journal.record(.begun, of: order))
+        }
+    }
+
     @Test func `a journal lists the orders that it has begun`() async throws {
         try await with { path in
             let journal = OrderJournal(path: path)

@@ -150,10 +150,7 @@ struct SealedMoves: Sendable {
     }
 
     func record(_ step: OrderJournal.Step, of order: MigrationOrder) async throws {
-        let journal = try requireJournal()
-        _ = try await Blocking.onStorage(within: .hangLimit, "writing a journal entry") {
-            try journal.claim(step, of: order, at: .now)
-        }
+        _ = try await requireJournal().record(step, of: order)
     }
 
     private func requireJournal() throws -> OrderJournal {
@@ -194,11 +191,9 @@ struct SealedMoves: Sendable {
             case .mayBeWritten: break
             }
             // The VM does not run, so it may be restored again.
-            do {
-                try await Blocking.onStorage(within: .hangLimit, "removing a journal entry") {
-                    try journal.strike(.started, of: order)
-                }
-            } catch { return failure(.inDoubt, .failed(detail: "\(error)")) }
+            do { try await journal.erase(.started, of: order) } catch {
+                return failure(.inDoubt, .failed(detail: "\(error)"))
+            }
             return failure(.migration, .failed(detail: "\(error)"))
         }
     }
