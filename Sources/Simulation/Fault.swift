@@ -90,7 +90,7 @@ public enum Fault: Sendable, Equatable {
     /// Calls of the host's hypervisor in sealed moves take effect up to 30 s later, even if the agent has died.
     case lateCalls(host: Int)
     /// An operator starts the VMs that are off on the host.
-    case personStarts(host: Int)
+    case operatorStartsOff(host: Int)
     /// The agent of the target ends when the host releases its next sealed image, and starts again two minutes later.
     ///
     /// Meanwhile an operator starts the VM from its disks on a third host.

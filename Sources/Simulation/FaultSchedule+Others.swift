@@ -53,7 +53,7 @@ extension Fault {
     var needsNoOperator: Bool {
         switch self {
         case .hostCrash, .hostLost, .targetLost, .targetPowerCut, .hostGone, .wrongClockAtBoot, .operatorStops,
-            .operatorPauses, .operatorStartsCopy, .operatorResumes, .startedElsewhere, .personStarts, .releaseLost,
+            .operatorPauses, .operatorStartsCopy, .operatorResumes, .startedElsewhere, .operatorStartsOff, .releaseLost,
             .claims:
             false
         case .agentCrash, .controllerCrash, .controllerFrozen, .libvirtCrash, .partition, .ledgerOut, .ledgerFull,

@@ -25,7 +25,7 @@ public enum FaultLevel: String, Sendable, CaseIterable {
 extension ScheduledFault {
     /// Returns random faults at random times, which all end by `end`.
     ///
-    /// `refusedReports`, `lateCalls`, `personStarts`, `releaseLost`, `startedElsewhere`, `agentDies`, `claims`,
+    /// `refusedReports`, `lateCalls`, `operatorStartsOff`, `releaseLost`, `startedElsewhere`, `agentDies`, `claims`,
     /// `targetPowerCut`, `hostLost`, `targetLost` and `hostGone` do not occur.
     public static func schedule(
         _ level: FaultLevel,

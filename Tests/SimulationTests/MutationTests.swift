@@ -95,10 +95,10 @@ struct Proof: Sendable, CustomTestStringConvertible {
             minute == 0 && host < 2 ? [fault(0, 27, lasts: 270, .partition(.host(host), .ledger))] : []
         },
         Proof(mutation: .leavesDefinitions, invariant: .runsOnce, isSealed: true) { host, minute in
-            [fault(minute, 0, lasts: 60, .personStarts(host: host))]
+            [fault(minute, 0, lasts: 60, .operatorStartsOff(host: host))]
         },
         Proof(mutation: .takesBackReleased, invariant: .runsOnce, isSealed: true),
-        // The target declines after a person has started the VM on a third host.
+        // The target declines after an operator has started the VM on a third host.
         Proof(mutation: .takesBackUnasked, invariant: .runsOnce, isSealed: true, operatorActs: false) { host, minute in
             minute == 0 && host == 0 ? [fault(0, 0, lasts: 290, .releaseLost(host: host))] : []
         },

@@ -37,11 +37,11 @@ struct Scene: Sendable {
         try world.run(until: 3820)
     }
 
-    /// The answer to the offline move of vm1 from h1 to h2 is lost, and a person starts the VM on h1.
+    /// The answer to the offline move of vm1 from h1 to h2 is lost, and an operator starts the VM on h1.
     static let startedDuringMove = Scene(
         faults: [
             ScheduledFault(at: .milliseconds(500), lasts: .seconds(100), fault: .answerLost(host: 0, resumes: false)),
-            ScheduledFault(at: .seconds(1000), lasts: .seconds(1), fault: .personStarts(host: 0)),
+            ScheduledFault(at: .seconds(1000), lasts: .seconds(1), fault: .operatorStartsOff(host: 0)),
         ],
         offVMs: [0],
         offlineOrders: [SimulationSettings.OfflineOrder(at: .seconds(1), vm: 0, target: 1)]

@@ -48,7 +48,7 @@ extension World {
         case .forgery: queue.put(.forgery(number), at: now)
         case .lie(let host): hosts[host].isLying = true
         case .redefinition(let host): for copy in hosts[host].copies { revisions[copy.vm] += 1 }
-        case .personStarts(let host): startOff(on: host)
+        case .operatorStartsOff(let host): startOff(on: host)
         case .operatorStops(let host): takeOff(number, on: host, to: .inactive)
         case .operatorPauses(let host): takeOff(number, on: host, to: .paused)
         case .operatorStartsCopy(let host): startCopy(on: host)
@@ -96,7 +96,7 @@ extension World {
         case .lie(let host): hosts[host].isLying = activeFaults.values.contains(fault)
         case .refusedReports(let host): readRefused(host)
         case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery,
-            .redefinition, .lateCalls, .personStarts, .diskFull, .claims, .operatorStartsCopy,
+            .redefinition, .lateCalls, .operatorStartsOff, .diskFull, .claims, .operatorStartsCopy,
             .operatorResumes, .libvirtStuck, .newerVersion:
             break
         case .controllerFrozen: thawController(number)
@@ -316,7 +316,7 @@ extension World {
     func call(_ vm: Int) {
         guard settings.operatorActs, callsOut.insert(vm).inserted else { return }
         note("\(name(vm)): operator alerted")
-        queue.put(.person(vm: vm), at: now + settings.operatorDelay.wholeMilliseconds)
+        queue.put(.callOperator(vm: vm), at: now + settings.operatorDelay.wholeMilliseconds)
     }
 
     /// Clears a leak that an operator has investigated; retries while the ledger is unavailable.
@@ -345,7 +345,7 @@ extension World {
     func callOperator(to vm: Int) {
         let all = hosts.indices.allSatisfy { answersOperator($0) || isGone($0) }
         guard all, !migrations.values.contains(where: { $0.vm == vm }), !isOnItsWaySealed(vm) else {
-            queue.put(.person(vm: vm), at: now + 10_000)
+            queue.put(.callOperator(vm: vm), at: now + 10_000)
             return
         }
         callsOut.remove(vm)

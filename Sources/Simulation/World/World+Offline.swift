@@ -49,8 +49,8 @@ extension World {
         invariants.begunOffline(order, at: now)
         setAutostart(of: vm, on: host, false)
         // Between the agent's check and libvirt's job.
-        if activeFaults.values.contains(.personStarts(host: host)), sealedRandom.below(2) == 0 {
-            note("\(name(vm)): a person starts it on \(hostNames[host]) at the last moment")
+        if activeFaults.values.contains(.operatorStartsOff(host: host)), sealedRandom.below(2) == 0 {
+            note("\(name(vm)): an operator starts it on \(hostNames[host]) at the last moment")
             set(vm, on: host, .running)
         } else {
             offlineJobs[host, default: []].insert(vm)

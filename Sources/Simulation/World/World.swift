@@ -34,7 +34,7 @@ public final class World {
         case forgery(Int)
         case boot(host: Int)
         case start(Node)
-        case person(vm: Int)
+        case callOperator(vm: Int)
         case clear(ClosedChannels.Closure)
         /// An operator gives a lost host up.
         case endOrders(host: Int)
@@ -244,7 +244,7 @@ public final class World {
         case .forgery(let number): forge(number)
         case .boot(let host): boot(host)
         case .start(let node): start(node)
-        case .person(let vm): callOperator(to: vm)
+        case .callOperator(let vm): callOperator(to: vm)
         case .clear(let closure): clear(closure)
         case .endOrders(let host): endOrders(of: host)
         case .checkEnd(let order): checkEnd(of: order)

@@ -5,13 +5,13 @@ internal import Fleet
 extension World {
     /// While the fault lasts, an operator starts each VM that is off on the host and runs nowhere else.
     func startOff(on host: Int) {
-        guard activeFaults.values.contains(.personStarts(host: host)) else { return }
+        guard activeFaults.values.contains(.operatorStartsOff(host: host)) else { return }
         if hosts[host].libvirtIsUp {
             for copy in hosts[host].copies
             where copy.state == .inactive && (invariants.runners[copy.vm] ?? 0) == 0
                 && offlineJobs[host]?.contains(copy.vm) != true
             {
-                note("\(name(copy.vm)): a person starts it on \(hostNames[host])")
+                note("\(name(copy.vm)): an operator starts it on \(hostNames[host])")
                 set(copy.vm, on: host, .running)
             }
         }
@@ -45,7 +45,7 @@ extension World {
                 && hosts[host].spec.compatibility == hosts[hostNumbers[order.source] ?? host].spec.compatibility
         }
         guard let host = others.first else { return }
-        note("\(name(vm)): a person starts it on \(hostNames[host])")
+        note("\(name(vm)): an operator starts it on \(hostNames[host])")
         set(vm, on: host, .running)
         setAutostart(of: vm, on: host, true)
     }
