@@ -275,20 +275,4 @@ extension AgentService {
             return .failed
         }
     }
-
-    /// Logs the result of a restoration, and the reason of a failure only once.
-    private func logRestoration(
-        _ attempt: String,
-        _ result: Result<Instant, OrderFailure>,
-        of order: MigrationOrder
-    ) async {
-        switch result {
-        case .success:
-            _ = await waits.change(of: order.id, to: nil)
-            logger.notice("order \(order.id): \(attempt): it runs")
-        case .failure(let failure):
-            guard case .began(let reason) = await waits.change(of: order.id, to: failure.text) else { return }
-            logger.error("order \(order.id): cannot \(attempt)", metadata: ["reason": "\(reason)"])
-        }
-    }
 }

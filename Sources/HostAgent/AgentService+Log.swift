@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Coordination
 import Fleet
+import HostOS
 import Logging
 
-/// What is logged about the ends of moves.
+/// What is logged about the ends of moves, and about restorations.
 extension AgentService {
     /// Logs the result of a move.
     func log(_ result: Result<AgentCore.Completion, OrderFailure>, of order: MigrationOrder) {
@@ -36,6 +37,22 @@ extension AgentService {
             let level: Logger.Level = failure.kind == .inDoubt ? .error : .notice
             logger.log(level: level, "order \(report.order): \(failure.text)")
         default: return
+        }
+    }
+
+    /// Logs the result of a restoration, and the reason of a failure only once.
+    func logRestoration(
+        _ attempt: String,
+        _ result: Result<Instant, OrderFailure>,
+        of order: MigrationOrder
+    ) async {
+        switch result {
+        case .success:
+            _ = await waits.change(of: order.id, to: nil)
+            logger.notice("order \(order.id): \(attempt): it runs")
+        case .failure(let failure):
+            guard case .began(let reason) = await waits.change(of: order.id, to: failure.text) else { return }
+            logger.error("order \(order.id): cannot \(attempt)", metadata: ["reason": "\(reason)"])
         }
     }
 }
