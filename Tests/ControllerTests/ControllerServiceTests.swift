@@ -261,4 +261,16 @@ private struct LockLosingLedger: FleetLedger {
     ) async throws -> LedgerBatch<Entry> {
         try await ledger.read(entries, from: cursor, limit: limit)
     }
+
+    func logs(of stream: LedgerStream) async throws -> [LedgerLog] { try await ledger.logs(of: stream) }
+
+    func read<Entry: LedgerEntry>(
+        _ entries: Entry.Type,
+        in log: LedgerLog,
+        from cursor: Cursor?,
+        limit: Int,
+        selecting selection: LineSelection?
+    ) async throws -> LedgerBatch<Entry> {
+        try await ledger.read(entries, in: log, from: cursor, limit: limit, selecting: selection)
+    }
 }

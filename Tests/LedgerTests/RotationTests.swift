@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 import Foundation
-import HostOS
-import Synchronization
 import Testing
 
 @testable import Ledger
@@ -118,17 +116,18 @@ struct RotationTests {
     func `a segment ends after an eighth of the retention's age, although it has room`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
-            let now = Mutex(Instant.now)
-            let log = SharedLog(folder: folder, writer: .operator, security: .unsigned) { now.withLock { $0 } }
+            let log = SharedLog(folder: folder, writer: .operator, security: .unsigned)
             let files = SegmentFiles(folder: folder, stream: .orders)
             func append(daysAgo days: Double) async throws -> Int {
                 let at = Date(timeIntervalSinceNow: -days * 86400)
-                now.withLock { $0 = Instant(milliseconds: Int64(at.timeIntervalSince1970 * 1000)) }
                 try await log.append(cancellation(1))
                 let active = try files.numbers().last ?? 0
                 try FileManager.default.setAttributes([.modificationDate: at], ofItemAtPath: files.path(active))
                 return active
             }
+            let created = Date(timeIntervalSinceNow: -21 * 86400)
+            let marker = "\(folder)/\(SharedLog.markerName)"
+            try FileManager.default.setAttributes([.modificationDate: created], ofItemAtPath: marker)
             var segments: [Int] = []
             for days in [20.0, 18, 16, 15, 13, 11] { segments.append(try await append(daysAgo: days)) }
             #expect(segments == [1, 1, 1, 2, 2, 2])

@@ -44,15 +44,16 @@ extension SegmentFiles {
         }
     }
 
-    /// Returns whether the active segment has records of more than an eighth of the retention's age.
+    /// Returns whether the active segment of a shared log has records of more than an eighth of the retention's age.
     ///
-    /// In a small fleet, a log may take years to fill a segment, and none of its records would be removed until then. By
-    /// the storage's times, as for removal; only the first segment has no other, and begins when its first record says.
+    /// In a small fleet, orders may take years to fill a segment, and none of them would be removed until then. Samples
+    /// fill theirs in hours. By the storage's times, as for removal: a segment begins with the end of the one before it,
+    /// the first one with the ledger.
     func coversTooMuchTime(_ active: Int, for retention: Retention) -> Bool {
-        guard let last = status(active)?.modifiedAt else { return false }
-        let start: Duration? =
-            if let before = status(active - 1) { .seconds(before.modifiedAt) } else { time(ofFirstIn: active) }
-        return start.map { .seconds(last) - $0 > retention.age / 8 } ?? false
+        guard log.writer == nil, let last = status(active)?.modifiedAt,
+            let start = (status(active - 1) ?? Self.status("\(ledger)/\(SharedLog.markerName)"))?.modifiedAt
+        else { return false }
+        return .seconds(last) - .seconds(start) > retention.age / 8
     }
 
     /// How far the clocks of the storage and of an order's writer may differ.
@@ -62,21 +63,18 @@ extension SegmentFiles {
     ///
     /// Zero if it cannot be read: nothing is known to be older.
     private func oldestTime() -> Duration? {
-        guard let numbers = try? numbers() else { return .zero }
-        return numbers.first.map { time(ofFirstIn: $0) ?? .zero }
-    }
-
-    /// Returns the time since 1970 that a segment's first record claims; `nil` if it cannot be read.
-    private func time(ofFirstIn number: Int) -> Duration? {
         do {
-            guard let file = try OpenFile.open(path(number), flags: 0) else { return nil }
-            return try SegmentReader.time(at: 0, in: file).map { .milliseconds($0.milliseconds) }
-        } catch { return nil }
+            guard let number = try numbers().first else { return nil }
+            guard let file = try OpenFile.open(path(number), flags: 0) else { return .zero }
+            return try SegmentReader.time(at: 0, in: file).map { .milliseconds($0.milliseconds) } ?? .zero
+        } catch { return .zero }
     }
 
-    private func status(_ number: Int) -> (bytes: Int64, modifiedAt: Int)? {
+    private func status(_ number: Int) -> (bytes: Int64, modifiedAt: Int)? { Self.status(path(number)) }
+
+    private static func status(_ path: String) -> (bytes: Int64, modifiedAt: Int)? {
         var status = stat()
-        guard lstat(path(number), &status) == 0 else { return nil }
+        guard lstat(path, &status) == 0 else { return nil }
         return (Int64(status.st_size), Int(status.st_mtim.tv_sec))
     }
 }
