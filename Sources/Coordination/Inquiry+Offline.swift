@@ -54,8 +54,8 @@ extension Inquiry {
 
     /// Corrects the end of a failed offline move once, so that its target removes the definition.
     ///
-    /// Then it asks whether the target has. It may be unable to, or leave the definition alone because the failure is old:
-    /// after a limited time only an operator can remove it.
+    /// Then it asks for a limited time whether the target has. It may be unable to, or leave the definition alone because the
+    /// failure is old.
     mutating func correct(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
         question = nil
         let since = definedThereSince ?? context.now
@@ -65,8 +65,7 @@ extension Inquiry {
             return [.report(.failed(failure: failure(.migration, finding, .at(context.host))))]
         }
         let limit = context.limits.doubt
-        guard context.now - since > limit, !isPassive else { return [] }
-        isPassive = true
+        guard context.now - since > limit else { return [] }
         let detail = "its agent has not done so for \(limit.wholeSeconds) s"
         let alert = AgentCore.Announcement.definitionNotRemoved(
             order.id,
@@ -74,7 +73,7 @@ extension Inquiry {
             on: order.target,
             detail: detail
         )
-        return [.effect(.announce(alert))]
+        return [.finish, .effect(.announce(alert))]
     }
 }
 

@@ -143,12 +143,11 @@ struct Inquiry: Sendable {
 
     /// Returns whether the controller may move the VM although the search is open.
     ///
-    /// The VM runs here, and the target has been silent for long: it may never return. Or only an operator can remove what
-    /// the target has. The new move leads elsewhere. If the target returns with a copy, its agent sees that a newer move has
-    /// begun, and pauses the copy (`CopyDecision`).
+    /// The VM runs here, and the target has been silent for long: it may never return. The new move leads elsewhere. If
+    /// the target returns with a copy, its agent sees that a newer move has begun, and pauses the copy (`CopyDecision`).
     func permits(_ newer: MigrationOrder, at instant: Instant) -> Bool {
         cause == .failed && lastHere == .running && newer.target != order.target
-            && (isPassive || instant - max(openSince, heardAt ?? openSince) > Self.pinned)
+            && instant - max(openSince, heardAt ?? openSince) > Self.pinned
     }
 
     /// How long a silent target keeps the controller from moving the VM.

@@ -178,6 +178,8 @@ public struct OrderState: Sendable, Equatable {
         case .failed(let failure):
             // The target of an offline move must learn that it has a definition to remove.
             if order.isOffline, case .inquiry(_, .definedThere) = failure.reason { return true }
+            // A VM without a definition at the target may stop there, and is then off here.
+            if case .inquiry(_, .transientThere)? = reported.failure?.reason { return true }
             return isInDoubt || failure.whereabouts == .at(order.target)
         default: return false
         }

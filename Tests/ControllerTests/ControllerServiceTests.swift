@@ -124,41 +124,6 @@ struct ControllerServiceTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func `a controller that loses its lock during a round writes no further order`()
-        async throws
-    {
-        let ledger = InMemoryLedger(writer: .controller)
-        // The source of two running orders was removed, and its target runs the VMs: one round ends both orders.
-        let orders = ["1", "2"].map {
-            MigrationOrder.sample("o\($0)", vm: VMID("uuid-\($0)"), named: "vm\($0)", at: .now, issuer: .operator)
-        }
-        let (source, target) = (orders[0].source, orders[0].target)
-        for order in orders {
-            try await ledger.append(OrderRecord.migrate(order: order))
-            let running = OrderReport(order: order.id, host: source, at: .now, step: .running(progress: .begun))
-            try await ledger.writing(as: .host(source)).append(running)
-        }
-        let vms = orders.map { VMSample(id: $0.vm, name: $0.vmName, state: .running) }
-        try await ledger.writing(as: .host(target)).append(LoadSample(host: target, at: .now, vms: vms))
-        try await withFolder { folder in
-            let lock = try ControllerLock(ledger: folder)
-            let path = "\(folder)/controller.lock"
-            let service = ControllerService(
-                settings: try configuration([
-                    "ledger.poll_interval=10ms", "policy.decision_interval=10ms", "policy.mode=manual",
-                ]),
-                ledger: LockLosingLedger(ledger: ledger) { try? FileManager.default.removeItem(atPath: path) },
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-                lock: lock,
-                removed: { [source] }
-            )
-            let error = await #expect(throws: LostControl.self) { try await service.run() }
-            #expect(error?.reason.contains("its file was removed") == true)
-            let records = try await ledger.read(OrderRecord.self, from: nil).records.map(\.body)
-            #expect(records.count { if case .end = $0 { true } else { false } } == 1)
-        }
-    }
-
     @Test(.timeLimit(.minutes(1))) func `a controller ends when another one has taken over`() async throws {
         let ledger = InMemoryLedger(writer: .controller)
         try await withFolder { folder in
@@ -241,36 +206,5 @@ struct ControllerServiceTests {
                 try await ledger.writing(as: .host(HostName(name))).append(sample)
             }
         }
-    }
-}
-
-/// A ledger after whose first record of an end the controller loses its lock.
-private struct LockLosingLedger: FleetLedger {
-    let ledger: InMemoryLedger
-    let loseLock: @Sendable () -> Void
-
-    func append<Entry: LedgerEntry>(_ entry: Entry) async throws {
-        try await ledger.append(entry)
-        if let record = entry as? OrderRecord, case .end = record { loseLock() }
-    }
-
-    func read<Entry: LedgerEntry>(
-        _ entries: Entry.Type,
-        from cursor: Cursor?,
-        limit: Int
-    ) async throws -> LedgerBatch<Entry> {
-        try await ledger.read(entries, from: cursor, limit: limit)
-    }
-
-    func logs(of stream: LedgerStream) async throws -> [LedgerLog] { try await ledger.logs(of: stream) }
-
-    func read<Entry: LedgerEntry>(
-        _ entries: Entry.Type,
-        in log: LedgerLog,
-        from cursor: Cursor?,
-        limit: Int,
-        selecting selection: LineSelection?
-    ) async throws -> LedgerBatch<Entry> {
-        try await ledger.read(entries, in: log, from: cursor, limit: limit, selecting: selection)
     }
 }
