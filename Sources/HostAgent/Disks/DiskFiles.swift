@@ -9,8 +9,9 @@ struct DiskFiles: Sendable {
     let order: OrderID
     /// Time limit of each access to the storage.
     var timeLimit = Self.patience
-    /// An access exceeds it only if the storage hangs. The target makes two for a disk, and the source waits longer for its
-    /// consent (`AgentCore.Limits.consent`).
+    /// An access exceeds it only if the storage hangs.
+    ///
+    /// The target makes two for a disk, and the source waits longer for its consent (`AgentCore.Limits.consent`).
     static let patience: Duration = .seconds(10)
     /// File system types whose files several hosts can use.
     var sharedTypes = FileSystem.sharedTypes
