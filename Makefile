@@ -31,9 +31,11 @@ fault-matrix: build
 # make check  what CI runs: formatting, purity, build with warnings as errors, make test
 check: lint test
 
-# Tests of the pure cores, of the agent's shell (which wait for one another in real time), and of what needs daemons.
+# Tests of the pure cores, of what waits in real time (the agent's shell, locks), of the ledger (which writes much), and
+# of what needs daemons.
 CORES = ^(FleetTests|BalancingTests|CoordinationTests|SimulationTests)\.
-SHELLS = ^HostAgentTests\.
+SHELLS = ^(HostAgentTests\.|LedgerTests\.SharedLogFaultTests)
+LEDGER = ^LedgerTests\.
 INTEGRATION = ^IntegrationTests\.
 # One integration test of each kind: the main job, a move over every channel, attacks on the ledger, the mesh, the lab,
 # the five most important faults, and a short soak.
@@ -49,7 +51,8 @@ unit-tests: packages
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	stdbuf -oL $(SWIFT) test --skip-build --filter '$(CORES)'
 	stdbuf -oL $(SWIFT) test --skip-build --filter '$(SHELLS)'
-	stdbuf -oL $(SWIFT) test --skip-build --skip '$(CORES)' --skip '$(SHELLS)' --skip '$(INTEGRATION)'
+	stdbuf -oL $(SWIFT) test --skip-build --filter '$(LEDGER)' --skip '$(SHELLS)'
+	stdbuf -oL $(SWIFT) test --skip-build --skip '$(CORES)' --skip '$(SHELLS)' --skip '$(LEDGER)' --skip '$(INTEGRATION)'
 
 # make test-all  every test, 2,000 torture seeds, and a few tests of the mesh with ESP in a kernel
 # The tests compare the release program's event logs with the debug build's. The kernel runs in an emulated guest.

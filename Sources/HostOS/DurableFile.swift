@@ -4,7 +4,7 @@ internal import Glibc
 /// Replaces small files durably as a whole.
 public enum DurableFile {
     public struct Failure: Error, Equatable, CustomStringConvertible {
-        /// The file, its draft, or its folder.
+        /// The file or its folder.
         public let path: String
         /// The system's error, an `errno`.
         public let code: Int32
@@ -28,7 +28,7 @@ public enum DurableFile {
         // A random name, because two hosts may write the same file on shared storage at the same time.
         let draft = "\(path).\(String(UInt64.random(in: .min ... .max), radix: 16)).new"
         let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
-        guard descriptor >= 0 else { throw Failure(draft) }
+        guard descriptor >= 0 else { throw Failure(path) }
         defer { close(descriptor) }
         var rest = Array(bytes)[...]
         while !rest.isEmpty {

@@ -66,15 +66,16 @@ public struct StateFile<Value: Codable & Sendable>: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let json: Data
-        do {
-            json = try encoder.encode(value)
-            if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
-                try FileManager.default.createDirectory(
-                    atPath: String(path[..<slash]),
-                    withIntermediateDirectories: true
-                )
+        do { json = try encoder.encode(value) } catch { throw .failed(path: path, reason: "\(error)") }
+        if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+            let folder = String(path[..<slash])
+            do {
+                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            } catch {
+                // The error's own text has addresses in memory, which differ each time.
+                throw .failed(path: path, reason: "the folder '\(folder)' cannot be created")
             }
-        } catch { throw .failed(path: path, reason: "\(error)") }
+        }
         do { try DurableFile.replace(path, with: json + [UInt8(ascii: "\n")], mode: mode) } catch {
             throw .unwritable(error)
         }

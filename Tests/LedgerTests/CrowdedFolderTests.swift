@@ -19,7 +19,7 @@ struct CrowdedFolderTests {
             let logs = try await log.logs(of: .load)
             #expect(Set(logs.compactMap(\.writer)) == Set(hosts.map { .host($0) }))
             #expect(try await Set(log.allSamples().samples.map(\.host)) == Set(hosts))
-            #expect(log.localTrouble?.contains("\(folder): more than 10000 files") == true)
+            #expect(log.localTrouble?.contains("\(folder): more than \(FolderListing.maximum) files") == true)
             disperse(folder)
             #expect(try await Set(log.allSamples().samples.map(\.host)) == Set(hosts))
             #expect(log.localTrouble == nil)

@@ -5,7 +5,7 @@ internal import Glibc
 enum FolderListing {
     /// Maximum number of names that are read of a folder, far above what retention keeps: a member that fills a folder
     /// must not slow down all readers.
-    static let maximum = 10_000
+    static let maximum = 4096
 
     /// Returns the names of the folder's files, in any order; `nil` if the folder does not exist.
     ///
