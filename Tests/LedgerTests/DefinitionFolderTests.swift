@@ -215,7 +215,9 @@ struct DefinitionFolderTests {
     @Test func `a folder with more files than can be listed costs no other host`() async throws {
         try await with { folder, path in
             for host in [one, two] { try folder.write(copy(by: host), signedBy: key(host)) }
-            for number in 0...FolderListing.maximum { try put("{}".utf8, into: "\(path)/definitions/h1/\(number).json") }
+            for number in 0...FolderListing.maximum {
+                try put("{}".utf8, into: "\(path)/definitions/h1/\(number).json")
+            }
             let content = try await read(folder)
             #expect(content.files.contains { $0.host == two } && content.warnings.count == 1)
             let wanted = try await folder.read(cluster.readersSecurity, now: writtenAt, wanted: Self.vm.rawValue)
