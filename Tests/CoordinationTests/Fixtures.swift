@@ -2,6 +2,7 @@
 import Coordination
 import Fleet
 import TestSupport
+import Testing
 
 let h1 = HostName("h1")
 let h2 = HostName("h2")
@@ -24,6 +25,23 @@ let completion = AgentCore.Completion(
 
 func report(_ host: String, _ second: Int, _ step: OrderStep) -> OrderReport {
     OrderReport(order: order.id, host: HostName(host), at: .second(second), step: step)
+}
+
+/// Returns the source of an order whose move is under way since second 4.
+func migratingSource(of move: MigrationOrder = order, with needs: VMRequirements = requirements) -> AgentCore {
+    var core = AgentCore(host: h1)
+    _ = core.handle(.caughtUp, at: .second(0))
+    _ = core.handle(.order(.migrate(order: move)), at: .second(1))
+    _ = core.handle(.requirementsRead(move.id, .success(needs)), at: .second(2))
+    _ = core.handle(.appended(.written), at: .second(2))
+    _ = core.handle(.report(report("h2", 3, .prepared())), at: .second(4))
+    let preparation = Preparation(
+        probes: [],
+        memoryBytes: needs.memoryBytes,
+        startsWithHost: needs.startsWithHost == true
+    )
+    #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(move, preparation)])
+    return core
 }
 
 extension Instant {

@@ -372,18 +372,6 @@ struct InquiryTests {
     private func migrating(startsWithHost: Bool = false) -> AgentCore {
         var requirements = requirements
         requirements.startsWithHost = startsWithHost
-        let preparation = Preparation(
-            probes: [],
-            memoryBytes: requirements.memoryBytes,
-            startsWithHost: startsWithHost
-        )
-        var core = AgentCore(host: h1)
-        _ = core.handle(.caughtUp, at: .second(0))
-        _ = core.handle(.order(.migrate(order: order)), at: .second(1))
-        _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
-        _ = core.handle(.appended(.written), at: .second(2))
-        _ = core.handle(.report(report("h2", 3, .prepared())), at: .second(4))
-        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order, preparation)])
-        return core
+        return migratingSource(with: requirements)
     }
 }

@@ -209,14 +209,7 @@ struct OfflineTests {
     func migrating(startsWithHost: Bool = false) -> AgentCore {
         var requirements = requirements
         requirements.startsWithHost = startsWithHost
-        var core = AgentCore(host: h1)
-        _ = core.handle(.caughtUp, at: .second(0))
-        _ = core.handle(.order(.migrate(order: offline)), at: .second(1))
-        _ = core.handle(.requirementsRead(offline.id, .success(requirements)), at: .second(2))
-        _ = core.handle(.appended(.written), at: .second(2))
-        _ = core.handle(.report(report("h2", 3, .prepared())), at: .second(4))
-        _ = core.handle(.appended(.written), at: .second(4))
-        return core
+        return migratingSource(of: offline, with: requirements)
     }
 
     /// Returns a target that has consented.

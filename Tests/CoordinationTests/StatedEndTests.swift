@@ -186,7 +186,7 @@ struct StatedEndTests {
     }
 
     @Test func `a move that continues in libvirt still reports its end, and its VM takes no other order`() throws {
-        var core = migrating()
+        var core = migratingSource()
         #expect(core.handle(.order(end(on: h1, at: 5)), at: .second(5)).isEmpty)
         #expect(core.orders[order.id]?.stage == .failed)
         var next = order
@@ -223,16 +223,6 @@ struct StatedEndTests {
     private func caughtUp(_ host: String) -> AgentCore {
         var core = AgentCore(host: HostName(host))
         _ = core.handle(.caughtUp, at: .second(0))
-        return core
-    }
-
-    private func migrating() -> AgentCore {
-        var core = caughtUp("h1")
-        _ = core.handle(.order(.migrate(order: order)), at: .second(1))
-        _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
-        _ = core.handle(.appended(.written), at: .second(2))
-        _ = core.handle(.report(report("h2", 3, .prepared())), at: .second(4))
-        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order, preparation)])
         return core
     }
 }

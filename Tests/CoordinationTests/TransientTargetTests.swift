@@ -3,7 +3,7 @@ import Coordination
 import Fleet
 import Testing
 
-/// A VM that somebody has moved by hand without its definition: the source has the only one.
+/// A VM that an operator has moved manually without its definition: the source has the only one.
 struct TransientTargetTests {
     private let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
     private let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
@@ -12,13 +12,7 @@ struct TransientTargetTests {
     private func ended(_ failure: OrderFailure, isTransient: Bool? = nil) -> AgentCore {
         var requirements = requirements
         requirements.isTransient = isTransient
-        var core = AgentCore(host: h1)
-        _ = core.handle(.caughtUp, at: .second(0))
-        _ = core.handle(.order(.migrate(order: order)), at: .second(1))
-        _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
-        _ = core.handle(.appended(.written), at: .second(2))
-        _ = core.handle(.report(report("h2", 3, .prepared())), at: .second(4))
-        _ = core.handle(.appended(.written), at: .second(4))
+        var core = migratingSource(with: requirements)
         _ = core.handle(.migrationEnded(order.id, .failure(failure)), at: .second(9))
         _ = core.handle(.looked(order.id, .silent("busy")), at: .second(9))
         _ = core.handle(.appended(.written), at: .second(9))

@@ -18,25 +18,13 @@ struct WaitingOrderTests {
 
     private func failure(of id: OrderID, in core: AgentCore) -> OrderFailure? { core.orders[id]?.failure }
 
-    /// Returns a source that moves vm1 to h2.
-    private func migrating() -> AgentCore {
-        var core = AgentCore(host: h1)
-        _ = core.handle(.caughtUp, at: .second(0))
-        _ = core.handle(.order(.migrate(order: order)), at: .second(1))
-        _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
-        _ = core.handle(.appended(.written), at: .second(2))
-        _ = core.handle(.report(report("h2", 3, .prepared())), at: .second(4))
-        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order, preparation)])
-        return core
-    }
-
     private func end(_ core: inout AgentCore, at second: Int) {
         _ = core.handle(.migrationEnded(order.id, .success(completion)), at: .second(second))
         _ = core.handle(.appended(.written), at: .second(second))
     }
 
     @Test func `an order waits until the path is free`() {
-        var core = migrating()
+        var core = migratingSource()
         let second = other("o2")
         #expect(core.handle(.order(.migrate(order: second)), at: .second(5)).isEmpty)
         #expect(core.needsTicks)
@@ -46,7 +34,7 @@ struct WaitingOrderTests {
     }
 
     @Test func `an order that has waited until its validity ended names the move that used the path`() {
-        var core = migrating()
+        var core = migratingSource()
         let second = other("o2")
         _ = core.handle(.order(.migrate(order: second)), at: .second(5))
         _ = core.handle(.tick, at: second.expires)
@@ -58,7 +46,7 @@ struct WaitingOrderTests {
     }
 
     @Test func `orders over the same path begin in their order, and those over other paths at once`() {
-        var core = migrating()
+        var core = migratingSource()
         let (second, third, elsewhere) = (other("o2"), other("o3"), other("o4", to: "h3"))
         _ = core.handle(.order(.migrate(order: second)), at: .second(5))
         #expect(core.handle(.order(.migrate(order: elsewhere)), at: .second(6)) == [.readRequirements(elsewhere)])
@@ -80,7 +68,7 @@ struct WaitingOrderTests {
     }
 
     @Test func `a waiting order ends when it is cancelled`() {
-        var core = migrating()
+        var core = migratingSource()
         let second = other("o2")
         _ = core.handle(.order(.migrate(order: second)), at: .second(5))
         _ = core.handle(.order(.cancel(id: second.id, at: .second(6), reason: "lunch")), at: .second(6))
@@ -105,7 +93,7 @@ struct WaitingOrderTests {
     }
 
     @Test func `a sealed move waits for no path, and none waits for it`() {
-        var core = migrating()
+        var core = migratingSource()
         var sealed = other("o2")
         (sealed.channel, sealed.technique) = (.sealed, .stopAndCopy)
         #expect(core.handle(.order(.migrate(order: sealed)), at: .second(5)) == [.readRequirements(sealed)])
