@@ -27,28 +27,13 @@ struct CannotMoveTests {
         cannotMove: CannotMove? = nil,
         definition: String = "0a1b"
     ) -> [ControllerCore.Effect] {
-        let vm = VMSample(
-            id: order.vm,
-            name: "vm1",
-            state: .running,
-            cpuCores: 1,
-            vcpus: 1,
-            memoryBytes: 1 << 27,
+        overload(
+            &core,
+            at: second,
             definition: definition,
-            cannotMove: cannotMove
+            cannotMove: cannotMove,
+            hypervisor: facts(7_002_000)
         )
-        for (host, busy, vms) in [(h1, 3.9, [vm]), (h2, 0.5, [])] {
-            let sample = LoadSample(
-                host: host,
-                at: .second(second),
-                intervalSeconds: 5,
-                cpu: CPULoad(capacityCores: 4, busyCores: busy),
-                memory: MemoryLoad(totalBytes: 1 << 34, usedBytes: 1 << 32, availableBytes: 3 << 32),
-                hypervisor: facts(7_002_000),
-                vms: vms
-            )
-            _ = core.handle(.sample(sample, at: .second(second)))
-        }
         return core.handle(.tick(at: .second(second), identifier: "d\(second)"))
     }
 

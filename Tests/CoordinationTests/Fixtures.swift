@@ -56,7 +56,14 @@ func inControl(_ policy: Policy) -> ControllerCore {
 }
 
 /// Feeds samples of an overloaded h1 with vm1, and of a light h2.
-func overload(_ core: inout ControllerCore, at second: Int, targetCPU: Double = 0.5, definition: String? = nil) {
+func overload(
+    _ core: inout ControllerCore,
+    at second: Int,
+    targetCPU: Double = 0.5,
+    definition: String? = nil,
+    cannotMove: CannotMove? = nil,
+    hypervisor: HypervisorFacts? = nil
+) {
     let vm = VMSample(
         id: order.vm,
         name: "vm1",
@@ -64,7 +71,8 @@ func overload(_ core: inout ControllerCore, at second: Int, targetCPU: Double = 
         cpuCores: 1,
         vcpus: 1,
         memoryBytes: 1 << 27,
-        definition: definition
+        definition: definition,
+        cannotMove: cannotMove
     )
     for (host, busy, vms) in [(h1, 3.9, [vm]), (h2, targetCPU, [])] {
         let sample = LoadSample(
@@ -73,6 +81,7 @@ func overload(_ core: inout ControllerCore, at second: Int, targetCPU: Double = 
             intervalSeconds: 5,
             cpu: CPULoad(capacityCores: 4, busyCores: busy),
             memory: MemoryLoad(totalBytes: 1 << 34, usedBytes: 1 << 32, availableBytes: 3 << 32),
+            hypervisor: hypervisor,
             vms: vms
         )
         _ = core.handle(.sample(sample, at: .second(second)))
