@@ -25,7 +25,7 @@ extension ControllerNews: CustomStringConvertible {
                 + (isAccepted ? "began it" : "accepted it; check that evenkeel-agent can take orders there")
         case .sourceSilent(let order, let vmName, let path, let limit, let target):
             "order \(order): moving \(Self.move(vmName, path)), but the agent of \(path.source) has been silent for "
-                + "more than \(limit); \(target.text(order, vmName, path))"
+                + "more than \(limit.text); \(target.text(order, vmName, path))"
         case .endStated(let order, let vmName, let path, let host, let reason):
             "order \(order): moving \(Self.move(vmName, path)) ended without a report of \(path.source); the VM is on "
                 + "\(host): \(reason)"

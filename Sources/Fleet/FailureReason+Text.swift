@@ -22,11 +22,11 @@ extension FailureReason.Obstacle {
         case .endedForSource(let source, let reason): "ended without a report of \(source): \(reason)"
         case .expiredUnseen: "the order expired before this agent saw it"
         case .expiredWaiting: "the order expired before the move began"
-        case .tooEarly(let time): "the order must not begin for another \(time): synchronise the clocks"
+        case .tooEarly(let time): "the order must not begin for another \(time.text): synchronise the clocks"
         case .sourceSilent(let source):
             "its source \(source) sent no further report; the order can no longer begin"
         case .targetSilent(let target, let limit):
-            "the agent of \(target) did not answer within \(limit): check that evenkeel-agent runs there"
+            "the agent of \(target) did not answer within \(limit.text): check that evenkeel-agent runs there"
         case .channelClosed(let closed): closed.text
         case .wrongTechnique(let technique, let channel):
             "the order requires \(technique.rawValue), but \(channel.rawValue) moves a VM by "
@@ -132,7 +132,7 @@ extension FailureReason.Finding {
             "\(vm) runs on \(target), and \(source) last reported that it runs there: find out whether both run it, and "
                 + "stop one of the two at once"
         case .undecided(let detail, let limit):
-            "\(detail); unchanged for \(limit): check both hosts and run the VM on one of them"
+            "\(detail); unchanged for \(limit.text): check both hosts and run the VM on one of them"
         case .definedThere(let vm, let source, let target):
             "\(vm) is active on \(source), so it stays there; the agent of \(target) removes the VM's definition"
         case .definitionFoundThere(let vm, let source, let target):

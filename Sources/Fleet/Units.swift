@@ -30,6 +30,16 @@ package func cores(_ value: Double) -> String {
 extension Duration {
     /// Whole seconds, for ages in texts.
     package var wholeSeconds: Int64 { wholeMilliseconds / 1000 }
+
+    /// The duration for texts: `90 s`, `1.5 s`, `250 ms`.
+    ///
+    /// Swift's own description is `90.0 seconds`.
+    package var text: String {
+        let milliseconds = wholeMilliseconds
+        guard milliseconds.magnitude >= 1000 else { return milliseconds == 0 ? "0 s" : "\(milliseconds) ms" }
+        let tenths = milliseconds.magnitude % 1000 / 100
+        return "\(milliseconds / 1000)\(tenths == 0 ? "" : ".\(tenths)") s"
+    }
 }
 
 /// Returns a figure from outside if it can be computed with, or `nil` if it is implausible.

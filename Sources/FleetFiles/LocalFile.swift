@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Dispatch
+internal import Fleet
 internal import HostOS
 public import Logging
 
@@ -46,7 +47,7 @@ public actor LocalFile<Value: Codable & Sendable> {
     }
 
     private func onDisk<Result: Sendable>(_ work: @Sendable @escaping () throws -> Result) async throws -> Result {
-        let late = FleetFileError(file: path, reason: "the disk did not answer within \(limit)")
+        let late = FleetFileError(file: path, reason: "the disk did not answer within \(limit.text)")
         return try await Blocking.run(within: limit, on: disk, late: { _ in late as any Error }, work)
     }
 }

@@ -76,7 +76,7 @@ private struct ClockWait {
             start = clock.now
             let reason =
                 "this host's clock is behind: records of the ledger are from its future. Set the clock. If it is right, "
-                + "the clock of their writer was ahead. The agent does nothing until it has read them, or for \(limit)."
+                + "the clock of their writer was ahead. The agent does nothing until it has read them, or for \(limit.text)."
             logger.critical("\(reason)")
             return true
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 internal import Glibc
 internal import Subprocess
 internal import SystemPackage
@@ -48,7 +49,7 @@ public enum CommandError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .cannotStart(let command, let reason): "cannot start '\(command)': \(reason)"
-        case .timedOut(let command, let limit): "'\(command)' was stopped: it took longer than \(limit)"
+        case .timedOut(let command, let limit): "'\(command)' was stopped: it took longer than \(limit.text)"
         case .failed(let command, let exitCode, let output):
             "'\(command)' failed with exit code \(exitCode)\(output.isEmpty ? "" : ": \(output)")"
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 internal import HostOS
 
 /// The `openssl` command, which creates and checks all certificates.
@@ -33,7 +34,7 @@ enum OpenSSL {
         } catch CommandError.cannotStart(_, let reason) {
             throw IdentityError.openSSL(step: step, reason: "cannot start the program 'openssl' (\(reason))")
         } catch CommandError.timedOut(_, let limit) {
-            throw IdentityError.openSSL(step: step, reason: "it took longer than \(limit)")
+            throw IdentityError.openSSL(step: step, reason: "it took longer than \(limit.text)")
         }
     }
 

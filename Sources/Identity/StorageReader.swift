@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 internal import HostOS
 
 /// Reads files on shared storage outside the cooperative pool, with a time limit.
@@ -24,7 +25,7 @@ final class StorageReader: Sendable {
         try await slot.run(
             within: limit,
             full: .file(path: path, reason: "an earlier read of it still hangs; check the shared storage"),
-            late: .file(path: path, reason: "it was not read within \(self.limit); check the shared storage")
+            late: .file(path: path, reason: "it was not read within \(self.limit.text); check the shared storage")
         ) { [work] () throws(IdentityError) in try work(path) }
     }
 }

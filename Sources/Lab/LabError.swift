@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 
 /// An error of the lab: what failed, on what, and the next step.
 public enum LabError: Error, Sendable, CustomStringConvertible {
@@ -37,7 +38,7 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
         case .noSuchHost(let name): "the lab has no host \(name)"
         case .noSuchGuest(let name): "the lab has no guest \(name)"
         case .timedOut(let what, let limit, let log):
-            "timed out after \(limit) waiting for \(what)\(log.isEmpty ? "" : ". End of its log:\n\(log)")"
+            "timed out after \(limit.text) waiting for \(what)\(log.isEmpty ? "" : ". End of its log:\n\(log)")"
         case .file(let path, let reason): "\(path): \(reason)"
         case .wire(let interface, let reason): "wire at \(interface): \(reason)"
         case .move(let guest, let reason): "move of \(guest): \(reason)"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 internal import HostOS
 internal import Hypervisor
 
@@ -24,7 +25,7 @@ struct BlockingCalls: Sendable {
         return try await slots.run(
             within: limit,
             full: HypervisorError(.notConnected, attempt: attempt, detail: slots.full),
-            late: HypervisorError(.timedOut, attempt: attempt, detail: "libvirt did not answer within \(limit)")
+            late: HypervisorError(.timedOut, attempt: attempt, detail: "libvirt did not answer within \(limit.text)")
         ) { () throws(HypervisorError) -> R in try connector.use(attempt, body) }
     }
 }

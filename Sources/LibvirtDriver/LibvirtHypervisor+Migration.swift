@@ -47,7 +47,7 @@ extension LibvirtHypervisor {
         switch result {
         case .success?: return
         case .failure(let error)?: reason = (error as? LibvirtError)?.detail ?? "\(error)"
-        case nil: reason = "it did not answer within \(limit)"
+        case nil: reason = "it did not answer within \(limit.text)"
         }
         let detail = "no connection to the target's libvirt: \(reason); nothing was touched"
         throw HypervisorError(.refused, attempt: attempt, detail: detail)

@@ -73,8 +73,8 @@ extension LiveMigration {
     private func reason(_ ending: Ending?) -> String {
         switch ending {
         case .cancelled: "it was cancelled"
-        case .tookTooLong: "it took longer than the limit of \(request.timeLimit)"
-        case .stalled: "nothing was sent for \(request.stallLimit)"
+        case .tookTooLong: "it took longer than the limit of \(request.timeLimit.text)"
+        case .stalled: "nothing was sent for \(request.stallLimit.text)"
         case .tooMuchForTLS:
             "it sent \(Transport.singleTLSLimit) bytes over one TLS connection, which QEMU may not survive; it needs parallel ones"
         case nil: "it ended"

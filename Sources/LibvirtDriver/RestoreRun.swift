@@ -104,7 +104,7 @@ struct RestoreRun: Sendable {
         case .failure(let error)? where !wasEnded:
             let error = error as? HypervisorError
             throw takenBack(error?.kind ?? .failed, error?.detail ?? "it failed")
-        default: throw takenBack(.timedOut, "it took longer than \(limit)")
+        default: throw takenBack(.timedOut, "it took longer than \(limit.text)")
         }
     }
 

@@ -92,7 +92,7 @@ final class SaveRun: Sendable {
             unless: { isCancelled.withLock { $0 } },
             end: { [calls] in try calls.abort() }
         )
-        let reason = isCancelled.withLock { $0 } ? "it was cancelled" : "it took longer than \(limit)"
+        let reason = isCancelled.withLock { $0 } ? "it was cancelled" : "it took longer than \(limit.text)"
         guard let result else {
             let detail = "\(reason), but libvirt has not ended it \(limits.abort) after it was asked to"
             return .failure(failure(.inDoubt, detail))

@@ -130,14 +130,5 @@ public struct ScheduledFault: Sendable, Equatable {
 }
 
 extension ScheduledFault: CustomStringConvertible {
-    public var description: String { "\(at.inSecondsText) for \(lasts.inSecondsText): \(fault)" }
-}
-
-extension Duration {
-    /// For instance `61.5 s`.
-    var inSecondsText: String {
-        let milliseconds = wholeMilliseconds
-        let rest = milliseconds % 1000
-        return rest == 0 ? "\(milliseconds / 1000) s" : "\(milliseconds / 1000).\(rest / 100) s"
-    }
+    public var description: String { "\(at.text) for \(lasts.text): \(fault)" }
 }

@@ -13,7 +13,7 @@ extension Invariants {
 
     /// The source refuses a controller's order, because it still searches at a host that has been down for long.
     mutating func pinned(_ name: String, by host: HostName, downFor milliseconds: Int64, at: Int64) {
-        let time = Duration.milliseconds(milliseconds).inSecondsText
+        let time = Duration.milliseconds(milliseconds).text
         broken(.freed, "\(name) may not move: \(host), down for \(time), does not answer", at: at)
     }
 }

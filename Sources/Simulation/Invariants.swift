@@ -31,7 +31,7 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
     public var detail: String
 
     public var description: String {
-        "invariant violated after \(Duration.milliseconds(at).inSecondsText): \(invariant.rawValue): \(detail)"
+        "invariant violated after \(Duration.milliseconds(at).text): \(invariant.rawValue): \(detail)"
     }
 }
 
@@ -254,7 +254,7 @@ struct Invariants {
         }
         let slack = [.controller, .host(source), .host(target)].reduce(2000) { $0 + skew[$1, default: 0] }
         if let since = left[vm]?[target], at - since < policy.noReturn.wholeMilliseconds - slack {
-            let time = Duration.milliseconds(at - since).inSecondsText
+            let time = Duration.milliseconds(at - since).text
             broken(.noReturn, "\(order.vmName) moves back to \(hosts[target]), which it left \(time) ago", at: at)
         }
     }

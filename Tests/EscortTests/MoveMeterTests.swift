@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    static let noAnswer = EscortError.charonNotRunning(socket: "test", reason: "no answer within 5.0 seconds")
+    static let noAnswer = EscortError.charonNotRunning(socket: "test", reason: "no answer within 5 s")
 
     /// A reading with one or more children: SPI, state, bytes out, packets in.
     func reading(

@@ -89,7 +89,7 @@ struct Charon: Sendable {
         do {
             result = try await runner(command)
         } catch CommandError.timedOut(_, let limit) {
-            throw EscortError.charonNotRunning(socket: socketName, reason: "no answer within \(limit)")
+            throw EscortError.charonNotRunning(socket: socketName, reason: "no answer within \(limit.text)")
         } catch let error as CommandError {
             throw EscortError.refused(step: step, reason: error.description)
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Fleet
 import HostOS
 
 extension Blocking {
@@ -28,6 +29,6 @@ extension Blocking {
 
 extension SealingError {
     init(late what: String, _ limit: Duration) {
-        self.init("\(what) took longer than \(limit). Check whether the storage hangs.")
+        self.init("\(what) took longer than \(limit.text). Check whether the storage hangs.")
     }
 }

@@ -98,7 +98,7 @@ extension HostLab {
         while !reports.contains(where: \.step.isFinal) {
             guard ContinuousClock.now < deadline else {
                 let last = reports.last.map { "the last report is \($0.step)" } ?? "no agent reported on the order"
-                throw LabError.move(guest: guest.name, reason: "not ended within \(limit): \(last)")
+                throw LabError.move(guest: guest.name, reason: "not ended within \(limit.text): \(last)")
             }
             let batch = try await ledger.read(OrderReport.self, from: cursor)
             reports += batch.records.map(\.body).filter { $0.order == order.id }

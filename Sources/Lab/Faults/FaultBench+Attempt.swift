@@ -105,7 +105,7 @@ extension FaultBench {
         case .passed, .ahead:
             let end = end(of: watch.order).map { ", the order ended: \($0.text)" } ?? ""
             return "the move passed \(cell.phase.rawValue) before it was recognised\(end)"
-        case nil: return "the move did not reach \(cell.phase.rawValue) within \(Self.phaseLimit)"
+        case nil: return "the move did not reach \(cell.phase.rawValue) within \(Self.phaseLimit.text)"
         }
     }
 
@@ -168,7 +168,7 @@ extension FaultBench {
 
     /// Returns the broken rules about the end of an order that nothing disturbed; `nil`: it is open.
     static func violations(ofUndisturbed end: FaultObservation.End?) -> [String] {
-        guard let end else { return ["the order did not end within \(settleLimit)"] }
+        guard let end else { return ["the order did not end within \(settleLimit.text)"] }
         if end.evidence == .leak { return ["the order's evidence shows a leak"] }
         return end.isDone ? [] : ["the order ended: \(end.text)"]
     }

@@ -139,7 +139,9 @@ extension FaultBench {
             guard try await lab.runsOn(guest) == [source] else { break }
             try await Task.sleep(for: .seconds(3))
         } while ContinuousClock.now < deadline
-        result.violations.append("no move of \(guest.name) to \(target) succeeded within \(Self.moveLimit): \(ended)")
+        result.violations.append(
+            "no move of \(guest.name) to \(target) succeeded within \(Self.moveLimit.text): \(ended)"
+        )
         return orders
     }
 

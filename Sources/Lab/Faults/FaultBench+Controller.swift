@@ -42,7 +42,8 @@ extension FaultBench {
         guard let order = ordered else {
             throw LabError.move(
                 guest: guest.name,
-                reason: "a rule requires it on \(target), and the controller ordered nothing within \(Self.orderLimit)"
+                reason:
+                    "a rule requires it on \(target), and the controller ordered nothing within \(Self.orderLimit.text)"
             )
         }
         guard order.source == source, order.target == target, order.channel == channel else {

@@ -62,7 +62,7 @@ public enum DefinitionRefusal: Error, Sendable, Equatable, CustomStringConvertib
         case .wrongPlace(let vm, let host):
             "it is the copy of \(vm.rawValue.plainText(limit: 80)) by \(host.rawValue.plainText(limit: 80)), "
                 + "and was copied or renamed"
-        case .fromTheFuture(let ahead): "its time is \(ahead) ahead of this host's clock; check both clocks"
+        case .fromTheFuture(let ahead): "its time is \(ahead.text) ahead of this host's clock; check both clocks"
         }
     }
 }

@@ -37,7 +37,7 @@ public enum RecordRefusal: Sendable, Equatable, CustomStringConvertible {
         case .revoked(let reason): "it was written after its writer was removed from the cluster \(reason)"
         case .notForWriter: "its writer is not permitted to write this record"
         case .fromTheFuture(let ahead, _):
-            "its time is \(ahead) ahead of this host's clock, so it is held back until then. Check both clocks."
+            "its time is \(ahead.text) ahead of this host's clock, so it is held back until then. Check both clocks."
         }
     }
 }

@@ -178,7 +178,7 @@ extension World {
         guard var migration = migrations[number] else { return }
         if let until = migration.hangsUntil, until > now {
             let stalled = migration.lastProgressAt + settings.physics.stallLimit.wholeMilliseconds
-            if now >= stalled { return abort(number, "no progress for \(settings.physics.stallLimit)") }
+            if now >= stalled { return abort(number, "no progress for \(settings.physics.stallLimit.text)") }
             return schedule(number, after: min(until - now, stalled - now))
         }
         let seconds = Double(now - migration.iterationBeganAt) / 1000

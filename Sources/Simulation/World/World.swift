@@ -255,7 +255,7 @@ public final class World {
 
     func note(_ text: @autoclosure () -> String) {
         guard let log else { return }
-        log("\(Duration.milliseconds(now - Self.epoch).inSecondsText) \(text())")
+        log("\(Duration.milliseconds(now - Self.epoch).text) \(text())")
     }
 
     func clock(_ node: Node) -> Instant {
