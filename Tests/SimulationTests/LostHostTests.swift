@@ -57,6 +57,23 @@ struct LostHostTests {
         #expect(world.hosts[place].copy(of: 0)?.startsWithHost == true)
     }
 
+    @Test func `a definition that a power cut brings back on a host that never returns is not counted`() throws {
+        // The end of a run is judged only if it has faults.
+        let scene = Scene(
+            faults: [ScheduledFault(at: .seconds(30), lasts: .seconds(1), fault: .controllerCrash)],
+            offVMs: [0],
+            offlineOrders: [SimulationSettings.OfflineOrder(at: .seconds(1), vm: 0, target: 1)]
+        ) { (world: World) throws(Violation) in
+            while world.hosts[0].copy(of: 0) != nil, world.simulatedSeconds < 20 {
+                try world.run(for: .milliseconds(20))
+            }
+            world.lose(0, by: .hostGone(host: 0, phase: .memory, isTarget: false))
+            #expect(world.hosts[0].copy(of: 0)?.state == .inactive)
+            try world.run()
+        }
+        #expect(scene.violation(mutations: []) == nil)
+    }
+
     @Test func `an agent that ignores the end is caught`() throws {
         let (world, _) = try world(.confirm, lasts: .seconds(3500), mutations: [.ignoresEnds])
         let violation = #expect(throws: Violation.self) { try world.run(until: 200) }

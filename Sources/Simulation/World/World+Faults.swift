@@ -377,8 +377,11 @@ extension World {
     func checkTheEnd() {
         invariants.checkTheEnd(at: now)
         for vm in settings.offVMs.sorted() where hasStayedOff(vm) {
-            let places = hosts.indices.filter { hosts[$0].copy(of: vm) != nil }.map { hostNames[$0] }
-            invariants.defined(name(vm), on: places, at: now)
+            let places = hosts.indices.filter { hosts[$0].copy(of: vm) != nil }
+            // On a host that never returns, nobody removes a definition that a power cut brought back.
+            let reachable = places.filter { !isGone($0) }
+            let defining = reachable.isEmpty ? places : reachable
+            invariants.defined(name(vm), on: defining.map { hostNames[$0] }, at: now)
         }
         for host in hosts.indices where !isGone(host) {
             for copy in hosts[host].copies {

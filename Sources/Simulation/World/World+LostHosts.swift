@@ -22,7 +22,7 @@ extension World {
         migrations[migration.number]?.loss = nil
     }
 
-    private func lose(_ host: Int, by fault: Fault) {
+    func lose(_ host: Int, by fault: Fault) {
         guard hosts[host].isUp else { return }
         note("\(hostNames[host]) is lost")
         lost[host] = fault
