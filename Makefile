@@ -33,10 +33,10 @@ check: lint test
 
 # Tests of the pure cores, of what waits in real time (the agent's shell, locks), of the ledger (which writes much), and
 # of what needs daemons.
-CORES = ^(FleetTests|BalancingTests|CoordinationTests|SimulationTests)\.
-SHELLS = ^(HostAgentTests\.|LedgerTests\.SharedLogFaultTests)
-LEDGER = ^LedgerTests\.
-INTEGRATION = ^IntegrationTests\.
+CORE_TESTS = ^(FleetTests|BalancingTests|CoordinationTests|SimulationTests)\.
+SHELL_TESTS = ^(HostAgentTests\.|LedgerTests\.SharedLogFaultTests)
+LEDGER_TESTS = ^LedgerTests\.
+INTEGRATION_TESTS = ^IntegrationTests\.
 # One integration test of each kind: the main job, a move over every channel, attacks on the ledger, the mesh, the lab,
 # the five most important faults, and a short soak.
 REPRESENTATIVE = ^IntegrationTests\.(MainJobTests/.*(relieved by itself|killed mid move|tunnel lost)|ChannelTests|LedgerAttackTests|RealMeshTests|LabUpDownTests|FaultMatrixTests|SoakTests)
@@ -49,15 +49,15 @@ test: unit-tests
 # make unit-tests  every test that needs no daemons, in parallel
 unit-tests: packages
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
-	stdbuf -oL $(SWIFT) test --skip-build --filter '$(CORES)'
-	stdbuf -oL $(SWIFT) test --skip-build --filter '$(SHELLS)'
-	stdbuf -oL $(SWIFT) test --skip-build --filter '$(LEDGER)' --skip '$(SHELLS)'
-	stdbuf -oL $(SWIFT) test --skip-build --skip '$(CORES)' --skip '$(SHELLS)' --skip '$(LEDGER)' --skip '$(INTEGRATION)'
+	stdbuf -oL $(SWIFT) test --skip-build --filter '$(CORE_TESTS)'
+	stdbuf -oL $(SWIFT) test --skip-build --filter '$(SHELL_TESTS)'
+	stdbuf -oL $(SWIFT) test --skip-build --filter '$(LEDGER_TESTS)' --skip '$(SHELL_TESTS)'
+	stdbuf -oL $(SWIFT) test --skip-build --skip '$(CORE_TESTS)' --skip '$(SHELL_TESTS)' --skip '$(LEDGER_TESTS)' --skip '$(INTEGRATION_TESTS)'
 
 # make test-all  every test, 2,000 torture seeds, and a few tests of the mesh with ESP in a kernel
 # The tests compare the release program's event logs with the debug build's. The kernel runs in an emulated guest.
 test-all: release unit-tests
-	stdbuf -oL $(SWIFT) test --skip-build --no-parallel --filter '$(INTEGRATION)'
+	stdbuf -oL $(SWIFT) test --skip-build --no-parallel --filter '$(INTEGRATION_TESTS)'
 	@echo "== 2,000 torture seeds, with the release program"
 	.build/release/evenkeel simulate --torture 2000
 	@echo "== with ESP in a kernel, in an emulated guest"
