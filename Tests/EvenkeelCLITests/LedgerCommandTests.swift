@@ -54,6 +54,37 @@ import Testing
         }
     }
 
+    @Test func `an unusable segment hides none of those after it`() async throws {
+        try await with { site in
+            try await site.open(.operator).append(OrderRecord.migrate(order: .sample(at: .now)))
+            let first = "\(site.folder)/orders.000001.jsonl"
+            try FileManager.default.createDirectory(
+                atPath: "\(site.folder)/orders.000002.jsonl",
+                withIntermediateDirectories: false
+            )
+            // A copied record is in the wrong place.
+            for number in [3, 4] {
+                try FileManager.default.copyItem(atPath: first, toPath: "\(site.folder)/orders.00000\(number).jsonl")
+            }
+            let check = try await site.run(["ledger", "check", "--json"])
+            #expect(check.exitCode == 1)
+            #expect(try counts(in: check, "passedOver") == ["orders unusable - 1", "orders wrongPlace operator 2"])
+        }
+    }
+
+    @Test func `a folder with too many files fails the check`() async throws {
+        try await with { site in
+            try await site.open(.operator).append(OrderRecord.migrate(order: .sample(at: .now)))
+            for number in 0...4096 {
+                #expect(FileManager.default.createFile(atPath: "\(site.folder)/x\(number)", contents: nil))
+            }
+            let check = try await site.run(["ledger", "check"])
+            #expect(check.exitCode == 1)
+            #expect(check.standardOutput.contains("\(site.folder): more than 4096 files"), "\(check)")
+            #expect(check.standardOutput.contains(/orders +operator +1/))
+        }
+    }
+
     @Test func `a VM that two hosts claim is not moved until a finished move explains it`() async throws {
         try await with { site in
             let vm = VMSample(

@@ -10,7 +10,8 @@ struct LedgerCheckCommand: AsyncParsableCommand {
         discussion: """
             Verifies each record's signature, position and writer. Exits with code 1 if a record is unsigned, altered or \
             copied, belongs to another writer or ledger, is from the future, or was written by a removed host. A file \
-            that cannot be used is reported and also means code 1; everything else is checked.
+            that cannot be used, or a folder with too many files, is reported and also means code 1; everything else is \
+            checked.
             """
     )
 
@@ -25,8 +26,9 @@ struct LedgerCheckCommand: AsyncParsableCommand {
         try await found.read(OrderRecord.self, of: ledger)
         try await found.read(OrderReport.self, of: ledger)
         try await found.read(LoadSample.self, of: ledger)
+        found.trouble = ledger.localTrouble
         print(json ? try jsonText(found) : found.text)
-        if found.passedOver.contains(where: { $0.kind.isRefusal || $0.kind == .unusable }) { throw ExitCode.failure }
+        if !found.isClean { throw ExitCode.failure }
     }
 
     struct Findings: Encodable {
@@ -38,8 +40,14 @@ struct LedgerCheckCommand: AsyncParsableCommand {
 
         private(set) var counted: [Count] = []
         private(set) var passedOver: [LedgerRemarks.Entry] = []
+        /// What is wrong with the ledger's folders; `nil` if nothing is.
+        fileprivate(set) var trouble: String?
 
-        mutating func read<Entry: LedgerEntry>(_ entries: Entry.Type, of ledger: any FleetLedger) async throws {
+        var isClean: Bool {
+            trouble == nil && !passedOver.contains { $0.kind.isRefusal || $0.kind == .unusable }
+        }
+
+        mutating func read<Entry: LedgerEntry>(_ entries: Entry.Type, of ledger: SharedLog) async throws {
             var remarks = LedgerRemarks()
             var counts: [LedgerWriter: Int] = [:]
             var logs: [LedgerLog] = []
@@ -48,7 +56,7 @@ struct LedgerCheckCommand: AsyncParsableCommand {
                 remarks.add(error, of: LedgerLog(Entry.stream))
             }
             for log in logs {
-                var (cursor, hasMore) = (Cursor?.none, true)
+                var (cursor, hasMore, unusable) = (Cursor?.none, true, String?.none)
                 while hasMore {
                     do {
                         let batch = try await ledger.read(entries, in: log, from: cursor, limit: 1000, selecting: nil)
@@ -56,9 +64,11 @@ struct LedgerCheckCommand: AsyncParsableCommand {
                         remarks.add(batch.remarks)
                         (cursor, hasMore) = (batch.next, batch.hasMore)
                     } catch let error as LedgerError where error.isOfOneFile {
-                        // One host's files must not end the check of the others'.
-                        remarks.add(error, of: log)
-                        hasMore = false
+                        // One file must not end the check of the others. The cursor may still be in the one before it.
+                        if "\(error)" != unusable { remarks.add(error, of: log) }
+                        unusable = "\(error)"
+                        cursor = try? await ledger.segment(after: cursor, in: log)
+                        hasMore = cursor != nil
                     }
                 }
             }
@@ -73,7 +83,7 @@ struct LedgerCheckCommand: AsyncParsableCommand {
                 counted.map { [$0.stream.rawValue, $0.writer.description, String($0.records)] },
                 empty: "No accepted records in the ledger."
             )
-            return table.text + "\n\n" + LedgerTally(passedOver).text
+            return table.text + "\n\n" + LedgerTally(passedOver).text + (trouble.map { "\n\n\($0)" } ?? "")
         }
     }
 }

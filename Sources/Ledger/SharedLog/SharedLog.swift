@@ -144,6 +144,20 @@ public final class SharedLog: FleetLedger {
         }
     }
 
+    /// Returns the beginning of the next segment of a log after `cursor`, or after its oldest segment; `nil` if none
+    /// exists.
+    ///
+    /// So that a segment that cannot be used does not hide those after it.
+    public func segment(after cursor: Cursor?, in log: LedgerLog) async throws -> Cursor? {
+        let files = SegmentFiles(ledger: folder, log: log, crowded: crowded)
+        return try await Blocking.run(within: options.timeLimit, on: reading[log], late: stalled) {
+            () throws(LedgerError) in
+            let numbers = try files.numbers()
+            let number = cursor?.segment ?? numbers.first ?? 0
+            return numbers.first { $0 > number }.map { Cursor(segment: $0, offset: 0) }
+        }
+    }
+
     private var stalled: @Sendable (Bool) -> LedgerError {
         { [folder, options] begun in
             .stalled(path: folder, waited: options.timeLimit, mayBeWritten: begun)
