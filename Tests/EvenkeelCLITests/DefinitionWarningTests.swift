@@ -77,6 +77,8 @@ struct DefinitionWarningTests {
         ("<interface><script path='/tmp/up'/></interface>", "(script)"),
         ("<filesystem><binary path='/tmp/fs'/></filesystem>", "(binary)"),
         ("<emulator>/usr/bin/qemu-system-x86_64/../sh</emulator>", "(emulator)"),
+        ("<disk type='block' device='lun' rawio='yes'/>", "(rawio)"),
+        ("<disk device='lun' sgio='unfiltered'/>", "(sgio)"),
     ])
     func `devices and programs of the host are named`(devices: String, part: String) {
         let text = text(devices: devices)
@@ -87,6 +89,8 @@ struct DefinitionWarningTests {
         for label in ["type='none'", "type='static' model='dac'", "model='dac' relabel='no'"] {
             #expect(text("<domain><seclabel \(label)/></domain>").contains("(seclabel)"), "\(label)")
         }
+        let base = "<seclabel type='dynamic' model='selinux'><baselabel>u:r:unconfined_t:s0</baselabel></seclabel>"
+        #expect(text("<domain>\(base)</domain>").contains("(seclabel)"))
         #expect(text("<domain><seclabel type='dynamic' model='apparmor' relabel='yes'/></domain>").isEmpty)
     }
 

@@ -93,7 +93,17 @@ extension DefinitionWarnings {
         elements.flatMap { element in
             let types = values("type", of: element)
             return (types.isEmpty ? [""] : types).compactMap { Self.device(element.localName, $0) }
+                + rawAccess(of: element)
         }
+    }
+
+    /// Commands of the guest that reach a device of the host unchecked, and what its other users store there.
+    private func rawAccess(of element: XMLTree) -> [String] {
+        guard element.localName == "disk" || element.localName == "hostdev" else { return [] }
+        let isRaw = values("rawio", of: element).contains("yes")
+        let isUnfiltered = values("sgio", of: element).contains("unfiltered")
+        return (isRaw ? ["raw access to a device (rawio)"] : [])
+            + (isUnfiltered ? ["unfiltered commands to a device (sgio)"] : [])
     }
 
     private static func device(_ name: String, _ type: String) -> String? {
@@ -132,7 +142,8 @@ extension DefinitionWarnings {
         elements.contains { element in
             element.localName == "seclabel"
                 && (values("type", of: element).contains { $0 != "dynamic" }
-                    || values("relabel", of: element).contains("no"))
+                    || values("relabel", of: element).contains("no")
+                    || element.children.contains { $0.localName == "baselabel" })
         } ? ["a confinement of its own, or none (seclabel)"] : []
     }
 
