@@ -23,7 +23,7 @@ package enum OfflineDrain {
                 "interrupted: "
                     + (order.map { "order \($0) continues; to cancel it, run 'evenkeel cancel \($0)'. " }
                         ?? "no order continues. ")
-                    + "\(Units.count(left, "move")) not ordered. The host stays in maintenance; run the command again for the rest"
+                    + "\(Units.count(left, "move")) \(left == 1 ? "was" : "were") not ordered. The host stays in maintenance; run the command again for the rest"
             }
         }
     }

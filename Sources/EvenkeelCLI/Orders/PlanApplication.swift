@@ -28,7 +28,7 @@ struct PlanApplication {
             case .interrupted(let orders, let all):
                 orders.isEmpty
                     ? "interrupted; no order continues"
-                    : "interrupted: \(orders.count) of \(Units.count(all, "move")) continue. To cancel, run "
+                    : "interrupted: \(orders.count) of \(Units.count(all, "move")) may continue. To cancel, run "
                         + orders.map { "'evenkeel cancel \($0)'" }.joined(separator: " or ")
             }
         }
