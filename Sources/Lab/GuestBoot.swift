@@ -16,9 +16,38 @@ struct GuestBoot: Sendable {
         "net/core/failover", "drivers/net/net_failover", "drivers/net/virtio_net",
     ]
 
-    /// Downloads the kernel and builds the initramfs, unless the cache has both for this version of the guest program.
-    static func prepare(cache: String, progress: (String) -> Void) async throws -> GuestBoot {
+    /// Returns the boot files and the type of the guests' domains, from the cache if it has them.
+    ///
+    /// Labs that start at the same time share the cache, and fill it one after the other.
+    static func prepared(
+        in cache: String,
+        progress: (String) -> Void
+    ) async throws -> (boot: GuestBoot, domainType: String) {
         try Files.makeFolder(cache)
+        let lock = try await lock(cache, progress: progress)
+        let boot = try await prepare(cache: cache, progress: progress)
+        let domainType = try await boot.domainType(cache: cache)
+        extendLifetime(lock)
+        return (boot, domainType)
+    }
+
+    /// Waits for the lock of the cache.
+    private static func lock(_ cache: String, progress: (String) -> Void) async throws -> ProcessLock {
+        // A download may take five minutes, twice if the package lists are old.
+        let deadline = ContinuousClock.now + .seconds(900)
+        var hasSaidSo = false
+        while true {
+            do { return try ProcessLock(path: "\(cache)/lock", purpose: "lab fills the cache") } catch {
+                guard case .held = error, ContinuousClock.now < deadline else { throw error }
+            }
+            if !hasSaidSo { progress("waiting until another lab has filled \(cache)") }
+            hasSaidSo = true
+            try await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    /// Downloads the kernel and builds the initramfs, unless the cache has both for this version of the guest program.
+    private static func prepare(cache: String, progress: (String) -> Void) async throws -> GuestBoot {
         let name: String
         do {
             name = try await kernel(cache: cache, progress: progress)
@@ -123,7 +152,7 @@ struct GuestBoot: Sendable {
     ///
     /// That /dev/kvm opens proves nothing: on some machines it creates VMs in which no kernel boots. The cache keeps
     /// the result for this machine's kernel.
-    func domainType(cache: String) async throws -> String {
+    private func domainType(cache: String) async throws -> String {
         guard Files.exists("/dev/kvm") else { return "qemu" }
         let machine = try Files.text("/proc/sys/kernel/osrelease").split(separator: "\n").first ?? "unknown"
         let kept = "\(cache)/kvm-\(machine)-\(kernelName)"

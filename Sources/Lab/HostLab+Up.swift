@@ -27,6 +27,9 @@ extension HostLab {
         }
     }
 
+    /// Throws if the site has a lab.
+    public static func requireNone(at site: LabSite) throws { try LabState.requireUnclaimed(site) }
+
     private static func make(
         _ plan: LabPlan,
         site: LabSite,
@@ -35,8 +38,7 @@ extension HostLab {
         for folder in [
             site.ledgerFolder, site.consoleFolder, site.bootFolder, site.infrastructureLogFolder,
         ] { try Files.makeFolder(folder) }
-        let boot = try await GuestBoot.prepare(cache: site.cacheFolder, progress: progress)
-        let domainType = try await boot.domainType(cache: site.cacheFolder)
+        let (boot, domainType) = try await GuestBoot.prepared(in: site.cacheFolder, progress: progress)
         try await Blocking.run {
             try Files.copy(boot.kernel, to: "\(site.bootFolder)/vmlinuz")
             try Files.copy(boot.initramfs, to: "\(site.bootFolder)/initramfs.img")

@@ -39,15 +39,25 @@ struct LabState: Codable, Sendable {
     ///
     /// A single system call decides, so only one of two concurrent processes gets it.
     static func claim(_ site: LabSite) throws {
-        let ownerFile = "\(site.stateFolder)/owner"
         guard mkdir(site.stateFolder, 0o755) == 0 else {
             guard errno == EEXIST else {
                 throw LabError.file(path: site.stateFolder, reason: "cannot be created: \(Files.reason())")
             }
-            let owner = (try? Files.text(ownerFile))?.split(separator: "\n").joined() ?? "started by an unknown process"
-            throw LabError.alreadyUp(owner: owner, stateFolder: site.stateFolder)
+            throw alreadyUp(site)
         }
         let now = Date.now.formatted(.iso8601)
-        try Files.write("started by process \(getpid()) at \(now)\n", to: ownerFile)
+        try Files.write("started by process \(getpid()) at \(now)\n", to: ownerFile(of: site))
+    }
+
+    /// Throws the owner if the site has a lab now.
+    static func requireUnclaimed(_ site: LabSite) throws {
+        guard !Files.exists(site.stateFolder) else { throw alreadyUp(site) }
+    }
+
+    private static func ownerFile(of site: LabSite) -> String { "\(site.stateFolder)/owner" }
+
+    private static func alreadyUp(_ site: LabSite) -> LabError {
+        let owner = (try? Files.text(ownerFile(of: site)))?.split(separator: "\n").joined()
+        return .alreadyUp(owner: owner ?? "started by an unknown process", stateFolder: site.stateFolder)
     }
 }

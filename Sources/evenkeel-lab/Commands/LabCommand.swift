@@ -77,7 +77,11 @@ struct LabCommand: AsyncParsableCommand {
         )
 
         func run() async throws {
-            for site in LabSite.all { try await HostLab.down(site: site) }
+            var failures: [any Error] = []
+            // What one lab leaves must not keep the others up.
+            for site in LabSite.all { do { try await HostLab.down(site: site) } catch { failures.append(error) } }
+            for failure in failures { printError("\(failure)") }
+            if !failures.isEmpty { throw ExitCode.failure }
             print("All labs are down.")
         }
     }
