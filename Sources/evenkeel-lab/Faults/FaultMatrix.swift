@@ -30,9 +30,6 @@ struct FaultMatrix: Sendable {
         earlier = try FaultReport.inFolder(folder, origin: origin)
         self.first = first ?? earlier.next
         (self.cells, self.labs, self.folder, self.isJSON) = (cells, labs, folder, isJSON)
-        if let number = earlier.conflict(with: self.first..<(self.first + cells.count)) {
-            throw FaultReportError.taken(number: number, folder: folder, next: earlier.next)
-        }
         let files = FileManager.default
         try files.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let log = "\(folder)/steps.log"
@@ -52,14 +49,15 @@ struct FaultMatrix: Sendable {
     /// Runs all cells and takes its own labs down, also after a failure or cancellation.
     ///
     /// The report's files are written after each cell, so that an interrupted run keeps its results. Throws if a lab
-    /// cannot be taken down.
+    /// exists already, before it starts any, or if one cannot be taken down.
     func run() async throws -> FaultReport {
         let queue = FaultQueue(cells: cells, first: first, report: earlier, folder: folder)
+        let sites = LabSite.matrix.prefix(labs)
+        // A lab that refuses to start ends the cells of the others.
+        for site in sites { try HostLab.requireNone(at: site) }
         try await withThrowingTaskGroup { group in
-            for (number, site) in LabSite.matrix.prefix(labs).enumerated() {
+            for (number, site) in sites.enumerated() {
                 group.addTask {
-                    // The first lab fills the cache that all share.
-                    try await Task.sleep(for: .seconds(30) * number)
                     let name = labs > 1 ? "lab \(number + 1): " : ""
                     var worker = FaultWorker(site: site, queue: queue, folder: folder) { step(name + $0) }
                     try await worker.run()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Lab
 
-/// The cells that are left to run, and the report of those that have run.
+/// The cells that are left to run, and the report of those that have run; cells that have a result are skipped.
 actor FaultQueue {
     private var left: ArraySlice<(number: Int, cell: FaultCell)>
     private let count: Int
@@ -9,9 +9,10 @@ actor FaultQueue {
     private(set) var report: FaultReport
 
     init(cells: [FaultCell], first: Int, report: FaultReport, folder: String) {
-        left = ArraySlice(zip(first..., cells).map { (number: $0, cell: $1) })
-        count = cells.count
+        left = zip(first..., cells).map { (number: $0, cell: $1) }.filter { !report.has($0.number) }[...]
+        count = left.count
         (self.report, self.folder) = (report, folder)
+        self.report.begin(at: first)
     }
 
     /// Takes the next cell, with its place in this run, such as `3 of 10`; returns `nil` if none is left.

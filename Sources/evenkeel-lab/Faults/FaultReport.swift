@@ -6,6 +6,8 @@ import Lab
 /// The results of one or more runs of the fault matrix, as Markdown and JSON.
 struct FaultReport: Sendable, Codable {
     var origin: Origin
+    /// The lowest number of a cell that was to run.
+    private(set) var first: Int?
     /// In the order of their numbers.
     private(set) var results: [Numbered] = []
 
@@ -34,8 +36,20 @@ struct FaultReport: Sendable, Codable {
     /// Number of cells that show something.
     var counted: Int { results.count { $0.result.verdict != .missed } }
 
-    /// Whether every cell counts and no rule was broken.
-    var passed: Bool { results.allSatisfy { $0.result.verdict != .missed && $0.result.verdict != .broken } }
+    /// The numbers before the last one that have no result: their cells were interrupted.
+    var gaps: [Int] {
+        guard let last = results.last?.number else { return [] }
+        let known = Set(results.map(\.number))
+        return ((first ?? last)...max(first ?? last, last)).filter { !known.contains($0) }
+    }
+
+    /// Whether every cell has run and counts, and no rule was broken.
+    var passed: Bool {
+        gaps.isEmpty && results.allSatisfy { $0.result.verdict != .missed && $0.result.verdict != .broken }
+    }
+
+    /// Notes the number of the first cell of a run.
+    mutating func begin(at number: Int) { first = min(first ?? number, number) }
 
     /// Adds a result; it replaces one of the same number that had missed its phase.
     mutating func add(_ result: FaultResult, number: Int) {
@@ -44,11 +58,8 @@ struct FaultReport: Sendable, Codable {
         results.sort { $0.number < $1.number }
     }
 
-    /// Returns the first number whose cell already has a result that counts; `nil` if none has.
-    func conflict(with numbers: some Sequence<Int>) -> Int? {
-        let taken = Set(results.filter { $0.result.verdict != .missed }.map(\.number))
-        return numbers.first(where: taken.contains)
-    }
+    /// Returns whether the cell already has a result that counts.
+    func has(_ number: Int) -> Bool { results.contains { $0.number == number && $0.result.verdict != .missed } }
 
     /// Returns the report in a folder, to which results are added, or a new one; throws if it has another origin.
     static func inFolder(_ folder: String, origin: Origin) throws -> FaultReport {
@@ -90,17 +101,19 @@ struct FaultReport: Sendable, Codable {
         }
     }
 
-    private enum CodingKeys: String, CodingKey { case origin, results, tallies }
+    private enum CodingKeys: String, CodingKey { case origin, first, results, tallies }
 
     init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         origin = try values.decode(Origin.self, forKey: .origin)
+        first = try values.decodeIfPresent(Int.self, forKey: .first)
         results = try values.decode([Numbered].self, forKey: .results)
     }
 
     func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(origin, forKey: .origin)
+        try values.encodeIfPresent(first, forKey: .first)
         try values.encode(results, forKey: .results)
         try values.encode(tallies, forKey: .tallies)
     }
@@ -116,7 +129,6 @@ struct FaultReport: Sendable, Codable {
 enum FaultReportError: Error, CustomStringConvertible {
     case otherOrigin(path: String, found: FaultReport.Origin, now: FaultReport.Origin)
     case unreadable(path: String, reason: String)
-    case taken(number: Int, folder: String, next: Int)
 
     var description: String {
         switch self {
@@ -124,9 +136,6 @@ enum FaultReportError: Error, CustomStringConvertible {
             "\(path) has results of another run (\(found.text)); this one is \(now.text). Use another folder: --report"
         case .unreadable(let path, let reason):
             "cannot read \(path): \(reason). Use another folder: --report"
-        case .taken(let number, let folder, let next):
-            "\(folder) already has the result of cell \(number). Continue with --first \(next), or use another folder: "
-                + "--report"
         }
     }
 }
@@ -140,7 +149,10 @@ extension FaultReport.Origin {
 
 extension FaultReport {
     /// For instance `97 of 100 counted`.
-    var summary: String { "\(counted) of \(results.count) counted" }
+    var summary: String {
+        let gaps = gaps.map(String.init).joined(separator: ", ")
+        return "\(counted) of \(results.count) counted" + (gaps.isEmpty ? "" : "; not run: \(gaps)")
+    }
 
     /// The table of cells, the tallies by component, and the details of what did not pass.
     var markdown: String {
