@@ -89,9 +89,15 @@ extension FaultBench {
             try await readReports()
             return ordersOfController.contains { end(of: $0.id)?.isDone == true } ? true : nil
         }
+        // A second order follows within some decisions, if there is one.
+        try await Task.sleep(for: settings.decisionInterval * 3)
+        try await readOrders()
+        try await readReports()
         let orders = ordersOfController.map(\.id)
+        result.violations += daemons.ended(by: lab.processTable(), except: ["controller"])
         try await restartController(with: settings)
         daemons = lab.processTable()
+        result.violations += daemons.missing
         let ends = orders.map { end(of: $0) }
         let text = ends.map { $0?.text ?? "open" }.joined(separator: "; ")
         log("move of the controller: \(text)")

@@ -98,8 +98,7 @@ extension Daemon {
         case .kill: signal(SIGKILL)
         case .restart: signal(SIGTERM)
         }
-        let began = Instant.now
-        do {
+        func wait() async throws {
             try await waitUntil("\(what) in \(group) to end or to be frozen", within: .seconds(20)) {
                 guard action == .stop else {
                     guard victims.allSatisfy(\.hasEnded) else { return false }
@@ -113,13 +112,13 @@ extension Daemon {
                 for process in left { kill(process, SIGSTOP) }
                 return left.isEmpty
             }
-        } catch let error as LabError {
+        }
+        let began = Instant.now
+        do { try await wait() } catch let error as LabError {
             // As a service manager does.
             guard action == .restart else { throw error }
             signal(SIGKILL)
-            try await waitUntil("\(what) in \(group) to end or to be frozen", within: .seconds(20)) {
-                victims.allSatisfy(\.hasEnded)
-            }
+            try await wait()
         }
         return began
     }
