@@ -20,6 +20,9 @@ extension AgentCore.Announcement {
         case .autostartLost(let order, let vm, .placeUnknown):
             "order \(order): \(vm) starts with no host until the agent finds it: autostart is off during a move. If you decide "
                 + "where it runs, run 'virsh autostart' there"
+        case .autostartLost(let order, let vm, .notRecorded):
+            "order \(order): the ledger no longer shows whether \(vm) starts with its host, and its move has turned that off: if "
+                + "it should, run 'virsh autostart' where it is"
         case .autostartLost(let order, let vm, .notTakenOver(let target)):
             "order \(order): \(vm) does not start with \(target), whose agent is of an earlier version: run 'virsh "
                 + "autostart' there, and update the agent"

@@ -24,6 +24,8 @@ extension AgentCore {
     public enum AutostartTrouble: Codable, Sendable, Equatable {
         /// The order has ended, and it is not known where the VM is.
         case placeUnknown
+        /// The ledger has lost whether the VM starts with its host; the move has turned that off.
+        case notRecorded
         /// The target's agent is of an earlier version, which does not set it.
         case notTakenOver(HostName)
     }

@@ -81,7 +81,11 @@ extension OrderWork {
     ///
     /// A sealed move transfers it with the definition.
     var autostartTrouble: AgentCore.AutostartTrouble? {
-        guard state.requirements?.startsWithHost == true, state.startedAt != nil else { return nil }
+        guard state.mayHaveBegun else { return nil }
+        guard let requirements = state.requirements else {
+            return state.hasUnseenBeginning && state.stage.isFinal && order.channel != .sealed ? .notRecorded : nil
+        }
+        guard requirements.startsWithHost == true else { return nil }
         return switch state.stage {
         case .done:
             state.takesOverAutostart || order.channel == .sealed ? nil : .notTakenOver(order.target)

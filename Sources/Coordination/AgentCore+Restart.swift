@@ -56,7 +56,13 @@ extension AgentCore {
 
     /// Begins the search for the VM of a running order on which this incarnation does not work.
     mutating func searchInherited(_ state: OrderState, at instant: Instant) {
-        work[state.order.id]?.activity = .inquiry(Inquiry(.restart, of: state, at: instant, quiet: limits.jobLock))
+        let id = state.order.id
+        // The ledger has lost the step that the journal still shows: without it, other hosts would ignore the search.
+        if begunBefore.contains(id), state.startedAt == nil {
+            report(id, .running(progress: .beginning), at: instant)
+        }
+        let state = work[id]?.state ?? state
+        work[id]?.activity = .inquiry(Inquiry(.restart, of: state, at: instant, quiet: limits.jobLock))
     }
 
     /// Takes over a sealed order from an earlier incarnation of this agent.

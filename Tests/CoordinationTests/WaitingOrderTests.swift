@@ -118,6 +118,50 @@ struct WaitingOrderTests {
         }
     }
 
+    @Test(arguments: [0, 1, 2])
+    func `a beginning that only the journal shows is reported again, so that all follow the search`(steps: Int) throws {
+        let history = [report("h1", 2, .accepted(requirements: requirements)), report("h2", 3, .prepared())]
+        var source = AgentCore(host: h1)
+        _ = source.handle(.begun([order.id]), at: .second(20))
+        var target = AgentCore(host: h2)
+        _ = target.handle(.caughtUp, at: .second(0))
+        for host in 0...1 {
+            func take(_ kind: AgentCore.Event.Kind) {
+                if host == 0 {
+                    _ = source.handle(kind, at: .second(20))
+                } else {
+                    _ = target.handle(kind, at: .second(20))
+                }
+            }
+            take(.order(.migrate(order: order)))
+            for report in history.prefix(steps) { take(.report(report)) }
+        }
+        let written = source.handle(.caughtUp, at: .second(20)).compactMap { effect in
+            if case .append(let report) = effect { report } else { nil }
+        }
+        let first = try #require(written.first)
+        #expect(first.step == .running(progress: .beginning) && source.orders[order.id]?.startedAt == .second(20))
+        _ = target.handle(.report(first), at: .second(21))
+        #expect(target.orders[order.id]?.stage == .running)
+        // What it finds reaches all, and an operator can end a doubt.
+        let doubt = report("h1", 700, .failed(failure: OrderFailure(.inDoubt, .order(.agentRestarted), .unknown)))
+        _ = target.handle(.report(doubt), at: .second(701))
+        #expect(target.orders[order.id]?.stage == .failed)
+        let done = report("h1", 800, .done(outcome: completion.outcome, evidence: completion.evidence))
+        _ = target.handle(.report(done), at: .second(801))
+        #expect(target.orders[order.id]?.stage == .done)
+    }
+
+    @Test func `an autostart setting that the ledger has lost is reported`() {
+        var source = AgentCore(host: h1)
+        _ = source.handle(.begun([order.id]), at: .second(20))
+        _ = source.handle(.order(.migrate(order: order)), at: .second(20))
+        _ = source.handle(.caughtUp, at: .second(20))
+        let end = report("h1", 30, .failed(failure: OrderFailure(.interrupted, .order(.agentRestarted), .at(h1))))
+        let effects = source.handle(.report(end), at: .second(30)) + source.handle(.tick, at: .second(31))
+        #expect(effects.contains(.announce(.autostartLost(order.id, vm: "vm1", .notRecorded))))
+    }
+
     @Test func `an order that is read late does not begin again if the journal shows that it had begun`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.begun([order.id]), at: .second(0))
