@@ -42,7 +42,7 @@ extension AgentCore {
 
     mutating func lookForAnswers(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp, !mutations.contains(.keepsQuiet) else { return }
-        for (id, vm, wantsDurable) in questions.due(at: instant) {
+        for (id, vm, wantsDurable) in questions.due(at: instant, besides: vmsToWithdraw) {
             effects.append(wantsDurable ? .confirm(id, vm) : .locate(id, vm))
         }
     }
@@ -77,8 +77,12 @@ struct OpenQuestions: Sendable {
         let askedAt: Instant
         let mustAnswer: Bool
         let wantsDurable: Bool
+        /// Whether the asker has an active copy: it then never removes its own because of a definition here.
+        let isActiveThere: Bool
         /// When the question was asked for which this host's copy is being looked at.
         var lookingFor: Instant?
+        /// Whether that copy has been about to change since the look began.
+        var isLookStale = false
         var nextTry: Instant?
 
         /// Returns what this host may say about its copy while it pauses it: "running" could make the asker pause its own,
@@ -123,7 +127,9 @@ struct OpenQuestions: Sendable {
             askedAt: report.at,
             mustAnswer: mustAnswer,
             wantsDurable: question.wantsDurable == true,
-            lookingFor: known?.lookingFor
+            isActiveThere: question.here != .inactive && question.here != .absent,
+            lookingFor: known?.lookingFor,
+            isLookStale: known?.isLookStale ?? false
         )
     }
 
@@ -132,8 +138,15 @@ struct OpenQuestions: Sendable {
     }
 
     /// Returns the questions for which this host's copy must be looked at now.
-    mutating func due(at instant: Instant) -> [(OrderID, VMID, wantsDurable: Bool)] {
+    ///
+    /// A definition that this host is about to remove must not be stated: the asker could take it for the VM, and remove its
+    /// own. So questions about `withdrawn` wait, unless the asker's copy is active.
+    mutating func due(
+        at instant: Instant,
+        besides withdrawn: Set<VMID>
+    ) -> [(OrderID, VMID, wantsDurable: Bool)] {
         let due = open.filter { _, question in
+            guard question.isActiveThere || !withdrawn.contains(question.vm) else { return false }
             // A clock that was set back must not delay the next try for longer than the pause.
             let waits = question.nextTry.map { instant < $0 && $0 - instant <= Self.pause } ?? false
             return question.lookingFor == nil && !waits
@@ -142,6 +155,13 @@ struct OpenQuestions: Sendable {
         let chosen = due.sorted { $0.key < $1.key }.prefix(max(0, free))
         for (id, question) in chosen { open[id]?.lookingFor = question.askedAt }
         return chosen.map { ($0.key, $0.value.vm, $0.value.wantsDurable) }
+    }
+
+    /// Discards the looks under way at a VM's copy, which is about to change.
+    mutating func discardLooks(at vm: VMID) {
+        for (id, question) in open where question.vm == vm && question.lookingFor != nil {
+            open[id]?.isLookStale = true
+        }
     }
 
     /// Returns the answer to a question, and when it was asked; `nil` if there is nothing to say.
@@ -153,8 +173,9 @@ struct OpenQuestions: Sendable {
     ) -> (askedAt: Instant, presence: DomainPresence)? {
         guard let question = open[id] else { return nil }
         open[id]?.lookingFor = nil
+        open[id]?.isLookStale = false
         // A newer question needs a look that began after it.
-        guard question.lookingFor == question.askedAt else { return nil }
+        guard question.lookingFor == question.askedAt, !question.isLookStale else { return nil }
         switch isPausing ? question.duringPause(observation) : observation {
         case .seen(let presence):
             open[id] = nil

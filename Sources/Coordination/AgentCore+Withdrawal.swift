@@ -18,9 +18,13 @@ extension AgentCore {
                 continue
             }
             work[id]?.withdrawal = .trying
+            questions.discardLooks(at: item.order.vm)
             effects.append(.apply(.withdraw, item.order))
         }
     }
+
+    /// The VMs whose definitions this host is about to remove.
+    var vmsToWithdraw: Set<VMID> { Set(work.values.filter { $0.mustWithdraw(on: host) }.map(\.order.vm)) }
 
     mutating func withdrawn(
         _ id: OrderID,

@@ -49,6 +49,40 @@ extension OfflineTests {
         #expect(decide(&core, .running, .absent, at: 30).isEmpty && !core.needsTicks)
     }
 
+    /// Otherwise a source whose VM was shut off meanwhile would remove its own definition, too.
+    @Test func `a definition that is being removed is not stated to a source without an active copy`() {
+        for here in [DomainPresence.inactive, .absent, .running] {
+            var core = AgentCore(host: h2)
+            _ = core.handle(.order(.migrate(order: offline)), at: .second(20))
+            for step in [
+                report("h2", 3, .prepared()), report("h1", 5, .running(progress: begin)),
+                report("h1", 8, .failed(failure: definedThere)),
+                report("h1", 19, .asked(question: PresenceQuestion(vm: offline.vm, target: h2, here: here))),
+            ] { _ = core.handle(.report(step), at: .second(20)) }
+            let effects = core.handle(.caughtUp, at: .second(20))
+            #expect(isWithdrawn(effects))
+            #expect(effects.contains(.locate(offline.id, offline.vm)) == (here == .running))
+            guard here != .running else { continue }
+            #expect(core.handle(.applied(offline.id, .done), at: .second(21)) == [.locate(offline.id, offline.vm)])
+        }
+    }
+
+    @Test func `a look that began before a withdrawal answers nothing`() {
+        var core = prepared()
+        _ = core.handle(.report(report("h1", 5, .running(progress: begin))), at: .second(5))
+        let question = OrderStep.asked(question: PresenceQuestion(vm: offline.vm, target: h2, here: .inactive))
+        #expect(core.handle(.report(report("h1", 7, question)), at: .second(7)) == [.locate(offline.id, offline.vm)])
+        _ = core.handle(.report(report("h1", 8, .failed(failure: definedThere))), at: .second(8))
+        _ = core.handle(.applied(offline.id, .done), at: .second(9))
+        #expect(
+            core.handle(.located(offline.id, .seen(.inactive), isPersistent: true), at: .second(10)) == [
+                .locate(offline.id, offline.vm)
+            ]
+        )
+        let answer = core.handle(.located(offline.id, .seen(.absent), isPersistent: nil), at: .second(11))
+        #expect(answer == [.append(report("h2", 11, .answered(presence: .absent, question: .second(7))))])
+    }
+
     private func isWithdrawn(_ effects: [AgentCore.Effect]) -> Bool { effects.contains(.apply(.withdraw, offline)) }
 
     /// Returns a target that was away when its move failed, and comes back after this time; the source did not hear of it.
