@@ -69,10 +69,10 @@ extension AgentCore {
     /// Evidence counts all bytes between the two hosts during a move, whatever its channel. With two moves at once, the
     /// bytes of one would cover a leak of the other. A sealed move uses no path.
     ///
-    /// Evaluated at each tick, until the order expires. Earlier orders wait only for orders before them, so that nothing
-    /// waits in a circle.
+    /// Evaluated at each tick, until the order expires. An order waits for one that has begun, or for one before it, so that
+    /// nothing waits in a circle.
     func orderToWaitFor(_ item: OrderWork, at instant: Instant) -> OrderID? {
-        guard item.order.channel != .sealed else { return nil }
+        guard item.order.channel != .sealed, !mutations.contains(.sharesPaths) else { return nil }
         let others = work.values.filter { other in
             other.order.id != item.order.id && other.order.channel != .sealed
                 && other.state.move.path == item.state.move.path && (!other.state.stage.isFinal || other.isMigrating)
@@ -93,5 +93,7 @@ extension AgentCore {
 
 extension OrderState {
     /// Whether the order's move uses the path between its hosts, according to the ledger.
+    ///
+    /// Its source may know more: a move goes on after `evenkeel end`, and a newer version may have begun one.
     public var usesPath: Bool { stage > .submitted && !stage.isFinal && order.channel != .sealed }
 }

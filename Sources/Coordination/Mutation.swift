@@ -76,4 +76,6 @@ package enum Mutation: String, CaseIterable, Sendable {
     case pinsForever = "pins-forever"
     /// The agent leaves the definition that a failed offline move brought to its host.
     case withdrawsNothing = "withdraws-nothing"
+    /// The agent begins a move while another one uses the path to the same target.
+    case sharesPaths = "shares-paths"
 }

@@ -9,6 +9,7 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
         case runsOnce = "each VM runs on exactly one host"
         case carriedOutOnce = "each order is carried out at most once"
         case limits = "the limits of moves and memory hold"
+        case onePath = "a path carries one live move at a time"
         case noReturn = "no VM moves back within the no-return window"
         case oneController = "no move begins that a superseded controller has ordered"
         case recorded = "moves are ordered and begun only on hosts that can record them"
@@ -238,6 +239,10 @@ struct Invariants {
                 "order \(order.id) (\(order.vmName)) was started after the leak of order \(leak.order)",
                 at: at
             )
+        }
+        // Otherwise the bytes of one move could cover a leak of the other.
+        if let other = running.first(where: { $0.source == source && $0.target == target }) {
+            broken(.onePath, "order \(order.id) was started while order \(other.order.id) used its path", at: at)
         }
         if running.count >= policy.movesInAll {
             broken(.limits, "order \(order.id) was started while \(running.count) moves were running", at: at)

@@ -151,6 +151,7 @@ struct Proof: Sendable, CustomTestStringConvertible {
         },
         Proof(mutation: .pinsForever, invariant: .freed, scene: .silentTarget),
         Proof(mutation: .withdrawsNothing, invariant: .definitions, scene: .startedDuringMove),
+        Proof(mutation: .sharesPaths, invariant: .onePath, scene: .onePathTwice),
     ]
 
     /// Other faults under which a mutation is caught, too.

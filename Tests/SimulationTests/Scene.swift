@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Coordination
 import Fleet
+import Testing
 
 @testable import Simulation
 
@@ -35,6 +36,16 @@ struct Scene: Sendable {
         try world.run(until: 3760)
         try world.order(0, to: 2)
         try world.run(until: 3820)
+    }
+
+    /// vm1 and vm2, which has joined it on h1, are ordered from there to h3 at once.
+    static let onePathTwice = Scene(faults: []) { (world: World) throws(Violation) in
+        try world.run(until: 0.9)
+        try world.order(1, to: 0)
+        try world.run(until: 60)
+        for vm in [0, 1] { try world.order(vm, to: 2, issuer: .operator) }
+        try world.run(until: 180)
+        #expect(world.places(of: 0) == [2] && world.places(of: 1) == [2])
     }
 
     /// The answer to the offline move of vm1 from h1 to h2 is lost, and an operator starts the VM on h1.
