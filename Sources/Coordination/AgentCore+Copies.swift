@@ -140,12 +140,11 @@ extension AgentCore {
         work[id]?.copy.endReadAt = instant
     }
 
-    /// Applies that an order between other hosts has begun to move a VM.
-    mutating func noteForeignMove(of vm: VMID, orderedAfter place: Int) {
-        let older = work.values.filter {
-            $0.order.vm == vm && $0.order.target == host && $0.place < place && !$0.copy.isOvertaken
-        }
-        for item in older {
+    /// Applies that an order between other hosts has begun to move its VM.
+    mutating func noteForeignMove(_ order: MigrationOrder, orderedAfter place: Int) {
+        for item in work.values where item.order.vm == order.vm && item.place < place {
+            work[item.order.id]?.movedTo = order.target
+            guard item.order.target == host, !item.copy.isOvertaken else { continue }
             work[item.order.id]?.copy.isOvertaken = true
             // The source of the newer move has used up the earlier answers.
             work[item.order.id]?.copy.hasAnswered = false

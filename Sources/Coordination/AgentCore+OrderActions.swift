@@ -52,7 +52,9 @@ extension AgentCore {
         _ step: (inout Inquiry, OrderContext) -> [OrderAction]
     ) {
         guard case .inquiry(var inquiry)? = work[id]?.activity else { return }
-        let actions = step(&inquiry, context(at: instant))
+        var context = context(at: instant)
+        context.movedTo = work[id]?.movedTo
+        let actions = step(&inquiry, context)
         work[id]?.activity = .inquiry(inquiry)
         perform(actions, of: id, at: instant, effects: &effects)
     }

@@ -16,10 +16,10 @@ extension AgentCore {
             if case .unseen(let early)? = others.removeValue(forKey: order.id) { reports = early }
             guard order.source == host || order.target == host else {
                 if reports.contains(where: { $0.host == order.source && $0.step.isProgress }) {
-                    noteForeignMove(of: order.vm, orderedAfter: nextPlace)
+                    noteForeignMove(order, orderedAfter: nextPlace)
                 }
                 if !reports.contains(where: { $0.step.isFinal }) {
-                    others[order.id] = .foreign(vm: order.vm, source: order.source, place: nextPlace)
+                    others[order.id] = .foreign(order, place: nextPlace)
                 }
                 return
             }
@@ -80,8 +80,8 @@ extension AgentCore {
             others[report.order] = nil
             reports.append(report)
             others[report.order] = .unseen(reports)
-        case .foreign(let vm, let source, let place):
-            if report.host == source, report.step.isProgress { noteForeignMove(of: vm, orderedAfter: place) }
+        case .foreign(let order, let place):
+            if report.host == order.source, report.step.isProgress { noteForeignMove(order, orderedAfter: place) }
             if report.step.isFinal { others[report.order] = nil }
         }
     }

@@ -16,6 +16,8 @@ extension ControllerNews: CustomStringConvertible {
         case .planned(let intent, _, let vmName, let path, let reason):
             "\(intent) \(Self.move(vmName, path)): \(reason)"
         case .moved(let vmName, let path): "moved \(Self.move(vmName, path))"
+        case .notMoved(let vmName, let path, .some(let failure)) where failure.whereabouts == .at(path.target):
+            "\(vmName) is on \(path.target), although its move from \(path.source) had failed: \(failure.text)"
         case .notMoved(let vmName, let path, .some(let failure)) where failure.kind == .inDoubt:
             "the end of moving \(Self.move(vmName, path)) is in doubt: \(failure.text)"
         case .notMoved(let vmName, let path, let failure):

@@ -22,7 +22,7 @@ extension Inquiry {
 
         // It was started at the target.
         // The target has paused its copy as a second one, and the VM has worked here since.
-        case (.inactive, .paused) where cause == .failed:
+        case (.inactive, .paused) where cause == .failed && !isReportedThere:
             return .inDoubt(.copyHereAndElsewhere(vm: vm, source: host, other: target), .unknown)
         case (.inactive, .running), (.inactive, .migratingOut), (.inactive, .paused): return .action(.discard)
         case (.absent, .running), (.absent, .migratingOut), (.absent, .paused):
@@ -39,7 +39,7 @@ extension Inquiry {
             return .inDoubt(.runsHereCopyThere(vm: vm, source: host, target: target), .at(host))
         case (.paused, .paused): return .inDoubt(.pausedHereAndElsewhere(vm: vm, source: host, other: target), .unknown)
 
-        // A live migration of somebody else is under way or was cut off: its end shows where the VM is.
+        // A live migration that is not the order's is under way or was cut off: its end shows where the VM is.
         case (.running, .pausedByMigration), (.paused, .pausedByMigration), (.inactive, .pausedByMigration),
             (.absent, .pausedByMigration):
             return .open

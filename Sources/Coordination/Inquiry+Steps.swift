@@ -41,7 +41,9 @@ extension Inquiry {
         if isAfterEnd, here == .absent { return [.finish] }
         // A call of the previous incarnation may still take effect.
         if here == restingPlace, context.now < quietUntil { return [] }
-        guard let question, question.here == here else { return ask(here, context) }
+        guard let question, question.here == here else {
+            return mustAsk(here, at: context.now) ? ask(here, context) : []
+        }
         guard let there = question.answers[order.target] else { return unanswered(question, context) }
         return conclude(question, there, context)
     }
@@ -109,6 +111,7 @@ extension Inquiry {
 
     private mutating func ask(_ here: DomainPresence, _ context: OrderContext) -> [OrderAction] {
         question = Question(askedAt: context.now, here: here)
+        lastQuestion = (context.now, here)
         return [.report(.asked(question: PresenceQuestion(vm: order.vm, target: order.target, here: here)))]
     }
 
@@ -241,6 +244,8 @@ extension Inquiry {
     /// An operator may have started it elsewhere by hand.
     private mutating func objection(to question: Question, _ context: OrderContext) -> [OrderAction]? {
         let isIgnored = isRejected(copy: question.here, context) || context.mutations.contains(.ignoresObjections)
+        // Its host need not answer now: the ledger shows that the VM has moved on.
+        if let other = context.movedTo, !isIgnored { return objected(by: other, context) }
         switch question.clearance(order.target, heedsOthers: !isIgnored, veto: context.limits.veto, at: context.now) {
         case .clear: return nil
         case .objection(let other): return objected(by: other, context)

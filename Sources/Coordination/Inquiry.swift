@@ -83,12 +83,14 @@ struct Inquiry: Sendable {
     var isLooking = false
     /// The open question; `nil` if the next look must ask.
     var question: Question?
+    /// The newest question: when it was asked, and the state of the copy here.
+    var lastQuestion: (askedAt: Instant, here: DomainPresence)?
     /// The action under way; its result decides the conclusion.
     var action: CopyAction?
     /// Whether the order has ended in doubt; the search continues, and reports its result.
     var hasReportedDoubt: Bool
-    /// Whether the end of a failed move has been corrected: the VM is at the target.
-    var isReportedThere: Bool
+    /// Whether the end of a failed move has been corrected: the VM is at the target, without a definition.
+    var isReportedThere = false
     /// The state of the copy here at the latest look.
     var lastHere: DomainPresence?
     /// When the target answered last.
@@ -132,7 +134,6 @@ struct Inquiry: Sendable {
         startedAt = state.startedAt ?? state.order.issuedAt
         startsWithHost = state.requirements?.startsWithHost == true
         wasPersistent = state.requirements?.isTransient != true
-        isReportedThere = cause == .failed && state.failure?.whereabouts == .at(state.order.target)
         openSince = instant
         quietUntil = instant + quiet
         nextCheck = instant
@@ -155,12 +156,20 @@ struct Inquiry: Sendable {
 
     /// Returns the time until the next check; longer for a search that takes long.
     func interval(at instant: Instant) -> Duration {
-        if isPassive { return .seconds(600) }
+        // An operator may start the copy here at any time.
+        if isPassive { return .seconds(10) }
         return switch instant - openSince {
         case ..<(.seconds(30)): .seconds(2)
         case ..<(.seconds(600)): .seconds(10)
         default: .seconds(60)
         }
+    }
+
+    /// Returns whether the other hosts must be asked: an operator acts seldom while only he can decide, but he may have
+    /// started a second copy.
+    func mustAsk(_ here: DomainPresence, at instant: Instant) -> Bool {
+        guard isPassive, let last = lastQuestion, last.here == here else { return true }
+        return instant - last.askedAt >= .seconds(600)
     }
 
     /// The state of a copy here that a call of the previous incarnation may still begin to move.
@@ -173,6 +182,7 @@ struct Inquiry: Sendable {
         shifted.definedThereSince = definedThereSince.map { $0 + step }
         shifted.quietUntil = quietUntil + step
         shifted.nextCheck = nextCheck + step
+        shifted.lastQuestion = lastQuestion.map { ($0.askedAt + step, $0.here) }
         // Its time identifies the question in the ledger.
         shifted.question = nil
         return shifted
@@ -230,7 +240,7 @@ extension Inquiry {
 
         // It ran here after the move had failed. The target may have paused its copy as a second one (`CopyDecision`), whose
         // memory is older than the disks.
-        case (.inactive, .paused) where cause == .failed:
+        case (.inactive, .paused) where cause == .failed && !isReportedThere:
             return .inDoubt(.copyHereAndElsewhere(vm: vm, source: host, other: target), .unknown)
 
         // Only its definition is here, which could start it a second time.

@@ -8,8 +8,9 @@ public import Fleet
 ///         │           │           │           │
 ///         └───────────┴───────────┴───────────┴─────▶ failed
 ///
-/// Reports arrive in any order and may repeat: a step back, and anything after the end, is ignored. The source can
-/// correct a failure: when it has found a VM that was in doubt, or has found out that the VM runs at the target, too.
+/// Reports may repeat, and those of different hosts arrive in any order: a step back, and anything after the end, is
+/// ignored. The source can correct a failure, in the order of its reports: when it has found a VM that was in doubt, or
+/// has found out that the VM, or its definition, is at the target, too.
 ///
 /// A record can end an order for a source that cannot, or settle a doubt (`StatedEnd`). Orders and reports are two
 /// streams, which are read in any order: the end is kept in addition to the reports, and gives way to an end that a host
@@ -116,6 +117,8 @@ public struct OrderState: Sendable, Equatable {
             takesOverAutostart = report.takesOverAutostart == true
             confirmsDefinition = report.confirmsDefinition == true
         }
+        // The target may have taken an order for expired whose beginning had not reached the ledger.
+        if stage.isFinal, case .running = report.step { startedAt = startedAt ?? report.at }
         guard !stage.isFinal || corrects(report) else { return false }
         if report.step.isOfHandover {
             guard order.channel == .sealed, handover.apply(report.step) else { return false }
@@ -178,8 +181,7 @@ public struct OrderState: Sendable, Equatable {
         case .failed(let failure):
             // The target of an offline move must learn that it has a definition to remove.
             if order.isOffline, case .inquiry(_, .definedThere) = failure.reason { return true }
-            // A VM without a definition at the target may stop there, and is then off here.
-            if case .inquiry(_, .transientThere)? = reported.failure?.reason { return true }
+            if reported.failure?.kind == .expired, failure.kind == .inDoubt { return true }
             return isInDoubt || failure.whereabouts == .at(order.target)
         default: return false
         }
@@ -278,6 +280,11 @@ extension OrderState {
 }
 
 extension OrderFailure {
-    /// Whether the VM's place is not known.
-    fileprivate var isUndecided: Bool { kind == .inDoubt && whereabouts == .unknown }
+    /// Whether the search goes on: the VM's place is not known, or it may change.
+    package var isUndecided: Bool {
+        guard kind == .inDoubt else { return false }
+        // A VM without a definition at the target may stop there, and is then off here.
+        if case .inquiry(_, .transientThere) = reason { return true }
+        return whereabouts == .unknown
+    }
 }

@@ -40,6 +40,8 @@ struct OrderWork: Sendable {
     /// As its source: when the order was accepted.
     var acceptedAt: Instant?
     var progressWritten: Instant?
+    /// The target of the newest begun move of the VM between other hosts after this order.
+    var movedTo: HostName?
     /// As its source: the target's newest answer about the VM, and when its question was asked.
     var answer: (askedAt: Instant, presence: DomainPresence)?
     /// As its target: whether the check that this host can take the VM has begun.
@@ -178,7 +180,7 @@ enum OtherOrder: Sendable {
     /// Reports were read before the order.
     case unseen([OrderReport])
     /// An order of other hosts, until it ends; `place`: the number of this host's orders before it.
-    case foreign(vm: VMID, source: HostName, place: Int)
+    case foreign(MigrationOrder, place: Int)
 
     /// Moves the times of early reports with a step of the clock: otherwise a step forward would drop them.
     mutating func shift(by step: Duration) {
@@ -219,4 +221,6 @@ struct OrderContext: Sendable {
     let limits: AgentCore.Limits
     let mutations: Set<Mutation>
     let now: Instant
+    /// The target of a newer move of the VM between other hosts that has begun.
+    var movedTo: HostName?
 }

@@ -45,7 +45,7 @@ extension SealedMove {
         return []
     }
 
-    /// Returns whether this state of the copy here shows that nobody has started or defined the VM here.
+    /// Returns whether this state of the copy here shows that the VM was neither started nor defined here.
     ///
     /// A paused copy is one that an earlier incarnation restored and did not start.
     private func mayTakeBack(_ here: DomainPresence) -> Bool {

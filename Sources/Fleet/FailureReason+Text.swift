@@ -112,8 +112,8 @@ extension FailureReason.Finding {
         case .foundThere(let vm, let source, let target):
             "\(vm) runs on \(target) nevertheless; its leftovers on \(source) were removed"
         case .transientThere(let vm, let source, let target):
-            "\(vm) is on \(target), where it has no definition, so \(source) keeps its own: define \(vm) on \(target) with "
-                + "'virsh dumpxml' and 'virsh define'; do not start or resume it on \(source) while it is on \(target)"
+            "\(vm) is on \(target), where it has no definition, so \(source) keeps its own. Define it on \(target) with 'virsh "
+                + "dumpxml' and 'virsh define'. Until it has left \(target), do not start or resume it on \(source)"
         case .runsHereCopyThere(let vm, let source, let target):
             "\(vm) runs on \(source), and \(target) has a copy that does not run but may have run: check the VM's disks, "
                 + "then remove the copy on \(target)"

@@ -18,6 +18,8 @@ extension MoveExecution {
     func locate(_ vm: VMID) async -> (CopyObservation, isPersistent: Bool?) {
         let observation = await look(for: vm)
         guard case .seen(let presence) = observation, presence != .absent else { return (observation, nil) }
+        // A VM that is off exists only by its definition.
+        if presence == .inactive { return (observation, true) }
         return (observation, (try? await hypervisor.isPersistent(vm)) ?? false)
     }
 

@@ -169,7 +169,7 @@ struct InquiryTests {
     }
 
     /// The memory here may be older than the disks: that the other copy is gone does not make it newer.
-    @Test func `a copy whose memory may be old is never resumed, and a person's choice is reported`() throws {
+    @Test func `a copy whose memory may be old is never resumed, and an operator's choice is reported`() throws {
         var core = migrating()
         let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
         _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
@@ -180,19 +180,62 @@ struct InquiryTests {
         )
         #expect(doubt.kind == .inDoubt && doubt.whereabouts == .unknown)
         _ = core.handle(.appended(.written), at: .second(12))
-        // A person removes the copy at the target.
-        #expect(core.handle(.tick, at: .second(20)) == [.look(order)])
-        ask(&core, .pausedByMigration, at: 20)
-        answer(&core, .absent, to: 20, at: 21)
-        #expect(core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(21)) == [])
-        #expect(core.handle(.tick, at: .second(30)) == [], "it asks seldom")
-        // Later the person resumes the copy here.
-        #expect(core.handle(.tick, at: .second(700)) == [.look(order)])
-        ask(&core, .running, at: 700)
-        answer(&core, .absent, to: 700, at: 701)
-        let failure = try #require(end(in: core.handle(.looked(order.id, .seen(.running)), at: .second(701))))
+        for second in [20, 30] {
+            #expect(core.handle(.tick, at: .second(second)) == [.look(order)])
+            let effects = core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(second))
+            #expect(effects.isEmpty, "it asks seldom")
+        }
+        // An operator removes the copy at the target.
+        #expect(core.handle(.tick, at: .second(610)) == [.look(order)])
+        ask(&core, .pausedByMigration, at: 610)
+        answer(&core, .absent, to: 610, at: 611)
+        #expect(core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(611)) == [])
+        // Later the operator resumes the copy here, of which the agent asks at once.
+        #expect(core.handle(.tick, at: .second(625)) == [.look(order)])
+        ask(&core, .running, at: 625)
+        answer(&core, .absent, to: 625, at: 626)
+        let failure = try #require(end(in: core.handle(.looked(order.id, .seen(.running)), at: .second(626))))
         #expect(failure.whereabouts == .at(h1))
         #expect(core.orders[order.id]?.failure == failure, "the doubt is replaced")
+    }
+
+    @Test func `a copy that an operator starts beside the VM is paused within seconds, also if only he can decide`()
+        throws
+    {
+        var core = migrating()
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+        _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+        ask(&core, .inactive, at: 10)
+        answer(&core, .inactive, to: 10, at: 11)
+        _ = core.handle(.looked(order.id, .seen(.inactive)), at: .second(11))
+        _ = core.handle(.appended(.written), at: .second(12))
+        #expect(core.handle(.tick, at: .second(20)) == [.look(order)])
+        ask(&core, .running, at: 20)
+        answer(&core, .running, to: 20, at: 21)
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(21)) == [.apply(.pause, order)])
+    }
+
+    @Test func `a VM that has moved on to a third host is not taken for the one whose definition is left here`() {
+        var core = migrating()
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+        _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+        // The target moves it on, and the third host is silent when it is asked.
+        var onward = order
+        (onward.id, onward.source, onward.target) = (OrderID("o2"), h2, HostName("h3"))
+        _ = core.handle(.order(.migrate(order: onward)), at: .second(9))
+        let running = OrderReport(order: onward.id, host: h2, at: .second(9), step: .running(progress: begin))
+        _ = core.handle(.report(running), at: .second(9))
+        for here in [DomainPresence.inactive, .pausedByMigration] {
+            var core = core
+            ask(&core, here, at: 10)
+            answer(&core, .absent, to: 10, at: 11)
+            let effects = core.handle(.looked(order.id, .seen(here)), at: .second(11))
+            let doubt = end(in: effects)
+            #expect(doubt?.reason.code == "copy-here-and-elsewhere" && doubt?.text.contains("h3") == true, "\(effects)")
+            _ = core.handle(.appended(.written), at: .second(12))
+            #expect(core.handle(.tick, at: .second(30)) == [.look(order)])
+            #expect(core.orders[order.id]?.failure == doubt)
+        }
     }
 
     @Test func `a VM that runs nowhere is searched for until it runs`() throws {
@@ -212,7 +255,7 @@ struct InquiryTests {
         }
         #expect(restarted.handle(.caughtUp, at: .second(20)) == [])
         #expect(restarted.needsTicks)
-        // A person starts it at the target.
+        // An operator starts it at the target.
         #expect(core.handle(.tick, at: .second(700)) == [.look(order)])
         ask(&core, .inactive, at: 700)
         answer(&core, .running, to: 700, at: 701)

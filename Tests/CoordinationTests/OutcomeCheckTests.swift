@@ -99,7 +99,7 @@ struct OutcomeCheckTests {
         #expect(fleet.doubted == [missing])
     }
 
-    @Test func `a VM that someone has moved on is not missed`() {
+    @Test func `a VM that an operator has moved on is not missed`() {
         var fleet = FleetAfterMove()
         fleet.holders = [FleetAfterMove.h3: .running]
         fleet.run(200)

@@ -98,7 +98,7 @@ extension SealedTests {
         #expect(pursue(&source, 5000...6000, first: first, answers: ["h2": .absent]) == [])
     }
 
-    @Test func `a source in doubt leaves a VM that somebody has defined there`() {
+    @Test func `a source in doubt leaves a VM that an operator has defined there`() {
         var (source, _) = inDoubt()
         let first = decline(to: &source)
         #expect(pursue(&source, 5000...6000, first: first, here: .inactive, answers: ["h2": .absent]) == [])

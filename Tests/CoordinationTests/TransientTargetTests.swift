@@ -118,6 +118,34 @@ struct TransientTargetTests {
         #expect(end?.reason.code == "stayed-off" && end?.whereabouts == .at(h1))
     }
 
+    @Test func `a transient VM that is suspended there is still the VM`() {
+        var core = ended(failed)
+        _ = round(&core, here: .inactive, there: .running, isPersistent: false, at: 11)
+        _ = core.handle(.appended(.written), at: .second(12))
+        #expect(round(&core, here: .inactive, there: .paused, isPersistent: false, at: 700).isEmpty)
+        #expect(core.needsTicks, "the search goes on")
+        #expect(
+            round(&core, here: .inactive, there: .paused, isPersistent: true, at: 1400) == [.apply(.discard, order)]
+        )
+    }
+
+    @Test func `a record ends the doubt about a target that never returns`() {
+        for ends in [[transientThere(.agentRestarted, .unknown)], [failed, transientThere(.moveFailed, .at(h2))]] {
+            var core = restarted(ends)
+            #expect(core.orders[order.id]?.statedEnd == nil)
+            _ = core.handle(.order(.end(id: order.id, on: h1, at: .second(30), reason: "lost")), at: .second(30))
+            #expect(core.orders[order.id]?.failure?.whereabouts == .at(h1))
+            #expect(core.orders[order.id]?.statedEnd?.host == h1)
+        }
+    }
+
+    @Test func `the end is not corrected after another reason at the target`() {
+        let paused = FailureReason.Finding.duplicatePaused(vm: "vm1", source: h1, target: h2)
+        var core = restarted([failed, OrderFailure(.inDoubt, .inquiry(.moveFailed, paused), .at(h2))])
+        #expect(round(&core, here: .paused, there: .absent, at: 21).isEmpty)
+        #expect(!core.needsTicks)
+    }
+
     @Test func `a VM that was transient here, too, leaves its copy for the one there`() {
         var core = ended(lost, isTransient: true)
         let effects = round(&core, here: .pausedByMigration, there: .running, isPersistent: false, at: 11)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Coordination
 package import Fleet
 
 /// Ends an order in place of its source, after checks against what the hosts report.
@@ -52,7 +53,7 @@ package enum OrderEnding {
     ) throws(Refusal) -> OrderRecord {
         guard let move = view.moves.first(where: { $0.order.id.rawValue == id }) else { throw .unknownOrder(id) }
         let order = move.order
-        let isInDoubt = move.failure?.kind == .inDoubt && move.failure?.whereabouts == .unknown
+        let isInDoubt = move.failure?.isUndecided == true
         // The order has ended, and the record ends its source's search for a second copy.
         let endsSearch = move.mayBeSearched && host == order.source
         guard !move.stage.hasEnded || move.stage == .expired || isInDoubt || endsSearch else {
