@@ -32,4 +32,23 @@ private let squashed = ProcessInfo.processInfo.environment["EVENKEEL_TEST_SQUASH
         #expect(access(old, F_OK) != 0)
         await mark.remove()
     }
+
+    /// Some file systems store any time.
+    @Test func `a mark with an extreme time of change does no harm`() async throws {
+        let folder = "/dev/shm/evenkeel-mark-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for (name, seconds) in [("o8", Int.min), ("o9", Int.max)] {
+            let path = "\(folder)/.evenkeel-mark-\(name)"
+            #expect(FileManager.default.createFile(atPath: path, contents: nil))
+            let time = timespec(tv_sec: seconds, tv_nsec: 0)
+            #expect(utimensat(AT_FDCWD, path, [time, time], 0) == 0)
+        }
+        let mark = try FolderMark(of: OrderID("o1"), in: folder)
+        let text = try await mark.write(within: .seconds(30))
+        #expect(try await mark.read(within: .seconds(30)) == text)
+        await mark.remove()
+        let left = try FileManager.default.contentsOfDirectory(atPath: folder)
+        #expect(left == [".evenkeel-mark-o9"], "\(left)")
+    }
 }

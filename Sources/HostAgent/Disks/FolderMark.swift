@@ -102,7 +102,8 @@ struct FolderMark: Sendable {
             }
             var status = stat()
             guard name.hasPrefix(Self.prefix), lstat("\(folder)/\(name)", &status) == 0,
-                time(nil) - status.st_mtim.tv_sec > 3600
+                // Whoever can write to the folder chooses the time.
+                .seconds(time(nil)) - .seconds(status.st_mtim.tv_sec) > Duration.seconds(3600)
             else { continue }
             old.append("\(folder)/\(name)")
         }
