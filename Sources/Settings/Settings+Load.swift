@@ -121,6 +121,9 @@ extension Settings {
 // MARK: values that must go together
 
 extension Settings {
+    /// Far below the number of names that readers of the ledger list of a folder.
+    private static let mostSegments: UInt64 = 1000
+
     private func validate(origin: String) throws(SettingsError) {
         func refuse(_ key: String, _ reason: String) -> SettingsError {
             SettingsError(origin: origin, key: key, reason: reason)
@@ -137,6 +140,14 @@ extension Settings {
         }
         guard policy.staleAfter >= sampling.interval else {
             throw refuse("policy.stale_after", "must not be below sampling.interval: every host would be stale")
+        }
+        let kept = ledger.retention
+        for (name, retention) in [("load", kept.load), ("orders", kept.orders), ("reports", kept.reports)]
+        where UInt64(clamping: retention.bytes) / max(1, ledger.segmentBytes) > Self.mostSegments {
+            throw refuse(
+                "ledger.retention.\(name).size",
+                "must not be above \(Self.mostSegments) times ledger.segment_size: each file slows down every reader"
+            )
         }
         for host in inventory.hosts where host.libvirtURI.contains("+tcp://") {
             // TCP carries definitions with their secrets and authenticates no peer: only inside the tunnel.

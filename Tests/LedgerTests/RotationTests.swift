@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 import Foundation
+import HostOS
 import Testing
 
 @testable import Ledger
@@ -11,15 +12,30 @@ struct RotationTests {
     private func withSmallSegments(kept: Int, _ body: (SharedLog, SegmentFiles) async throws -> Void) async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
-            var options = SharedLog.Options()
-            options.segmentBytes = 1000
-            options.retention = [
-                .reports: Retention(age: .seconds(3600), bytes: kept * options.segmentBytes),
-                .load: Retention(age: .seconds(3600), bytes: 100_000),
-            ]
-            let log = SharedLog(folder: folder, writer: .host(HostName("h1")), security: .unsigned, options: options)
-            try await body(log, SegmentFiles(folder: folder, stream: .reports))
+            try await body(log(in: folder, kept: kept), SegmentFiles(folder: folder, stream: .reports))
         }
+    }
+
+    /// Returns such a log, whose writer's clock differs from this machine's by `step`.
+    private func log(in folder: String, kept: Int, clock step: Duration = .zero) -> SharedLog {
+        var options = SharedLog.Options()
+        options.segmentBytes = 1000
+        options.retention = [
+            .reports: Retention(age: .seconds(3600), bytes: kept * options.segmentBytes),
+            .load: Retention(age: .seconds(3600), bytes: 100_000),
+        ]
+        return SharedLog(
+            folder: folder,
+            writer: .host(HostName("h1")),
+            security: .unsigned,
+            options: options,
+            now: { .now + step }
+        )
+    }
+
+    private func age(_ number: Int, of files: SegmentFiles, _ seconds: Double) throws {
+        let time = Date(timeIntervalSinceNow: -seconds)
+        try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: files.path(number))
     }
 
     @Test
@@ -101,14 +117,44 @@ struct RotationTests {
     @Test
     func `segments whose last record is older than the retention's age are removed`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
-            for number in 1...20 { try await log.append(report(number)) }
+            let earlier = self.log(in: log.folder, kept: 1000, clock: .seconds(-3700))
+            for number in 1...20 { try await earlier.append(report(number)) }
             let before = try files.numbers()
             // The youngest of these is too old, so all before it are removed, whatever their times are.
             let old = try #require(before.dropLast(2).last)
-            let time = Date(timeIntervalSinceNow: -3700)
-            try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: files.path(old))
+            try age(old, of: files, 3700)
             for number in 21...30 { try await log.append(report(number)) }
             #expect(try files.numbers().first == old + 1)
+        }
+    }
+
+    /// One wrong clock must not remove the fleet's history.
+    @Test(arguments: [true, false])
+    func `segments are kept if only the storage's clock, or only the writers' clocks, say that they are old`(
+        isStorageWrong: Bool
+    ) async throws {
+        try await withSmallSegments(kept: 1000) { log, files in
+            let earlier = self.log(in: log.folder, kept: 1000, clock: isStorageWrong ? .zero : .seconds(-100 * 86400))
+            for number in 1...20 { try await earlier.append(report(number)) }
+            for number in isStorageWrong ? try files.numbers() : [] { try age(number, of: files, 100 * 86400) }
+            for number in 21...30 { try await log.append(report(number)) }
+            #expect(try files.numbers().first == 1)
+        }
+    }
+
+    /// Readers take a hole for an alteration.
+    @Test func `the oldest segment is removed first, and none after one that cannot be removed`() async throws {
+        try await withSmallSegments(kept: 3) { log, files in
+            for number in 1...12 { try await log.append(report(number)) }
+            let before = try files.numbers()
+            try FileManager.default.removeItem(atPath: files.path(before[0]))
+            try FileManager.default.createDirectory(atPath: files.path(before[0]), withIntermediateDirectories: false)
+            for number in 13...24 { try await log.append(report(number)) }
+            let after = try files.numbers()
+            #expect(
+                after.first == before[0] && after.count > before.count
+                    && after == Array(after[0]...after[after.count - 1])
+            )
         }
     }
 
@@ -141,19 +187,17 @@ struct RotationTests {
         isOrderOlder: Bool
     ) async throws {
         try await withSmallSegments(kept: 1000) { log, files in
-            let written = Date(timeIntervalSinceNow: -40 * 86400)
             let ordered = Date(timeIntervalSinceNow: (isOrderOlder ? -41 : -5) * 86400)
             let orders = SharedLog(folder: log.folder, writer: .operator, security: .unsigned) {
                 Instant(milliseconds: Int64(ordered.timeIntervalSince1970 * 1000))
             }
             // Few orders: they are all in the segment that is never removed.
             try await orders.append(cancellation(1))
-            for number in 1...20 { try await log.append(report(number)) }
+            let earlier = self.log(in: log.folder, kept: 1000, clock: .seconds(-40 * 86400))
+            for number in 1...20 { try await earlier.append(report(number)) }
             let before = try files.numbers()
             let old = before.dropLast(2)
-            for number in old {
-                try FileManager.default.setAttributes([.modificationDate: written], ofItemAtPath: files.path(number))
-            }
+            for number in old { try age(number, of: files, 40 * 86400) }
             for number in 21...30 { try await log.append(report(number)) }
             #expect(try files.numbers().first == (isOrderOlder ? 1 : try #require(old.last) + 1))
         }

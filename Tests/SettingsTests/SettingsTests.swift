@@ -68,6 +68,15 @@ struct SettingsTests {
         #expect(retention.orders == RetentionSettings().orders)
     }
 
+    @Test func `a log may not have more files than its readers can list`() throws {
+        func load(_ size: String) throws -> Settings {
+            try Settings.load(file: nil, flags: ["ledger.segment_size=1MiB", "ledger.retention.reports.size=\(size)"])
+        }
+        #expect(throws: Never.self) { try load("900MiB") }
+        let error = #expect(throws: SettingsError.self) { try load("1100MiB") }
+        #expect(error?.key == "ledger.retention.reports.size")
+    }
+
     @Test func `the planning settings are read`() throws {
         let settings = try Settings.load(
             file: nil,

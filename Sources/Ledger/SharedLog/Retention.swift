@@ -21,8 +21,9 @@ public struct Retention: Sendable, Equatable {
 extension SegmentFiles {
     /// Removes the segments before `active` that retention does not keep.
     ///
-    /// Ages are differences of the storage's times, so that a wrong clock of this host removes nothing. Errors are
-    /// ignored: the next rotation tries again, and the current append has succeeded.
+    /// A segment is old only if two clocks agree: the storage's, and those of the records' writers. So one wrong clock
+    /// removes nothing. Errors are ignored: the next rotation tries again, and the current append has succeeded. The oldest
+    /// segment goes first, because readers take a hole for an alteration.
     ///
     /// `orders`: the log of the orders to which these reports belong. Without its reports, an order that has ended looks
     /// like one that never began. The size is limited nevertheless; readers then leave such orders out (`HistoryDigest`).
@@ -32,16 +33,34 @@ extension SegmentFiles {
         let neededSince = orders.flatMap { $0.oldestTime() }.map { $0 - Self.clockTolerance }
         // The active segment counts as full, because the next check comes only when it is.
         var bytes = segmentBytes
-        var isKept = true
+        var oldestKept = active
         for number in numbers.reversed() where number < active {
             guard let status = status(number) else { continue }
             // Other hosts choose sizes and times of their files.
             let room = Int64(clamping: retention.bytes) - bytes
             let isNeeded = neededSince.map { .seconds(status.modifiedAt) >= $0 } ?? false
-            let isYoung = .seconds(now) - .seconds(status.modifiedAt) <= retention.age
-            isKept = isKept && status.bytes <= room && (isYoung || isNeeded)
-            if isKept { bytes += status.bytes } else { unlink(path(number)) }
+            let isYoung =
+                .seconds(now) - .seconds(status.modifiedAt) <= retention.age
+                || claimedAge(of: number, before: oldestKept, and: active) <= retention.age
+            guard status.bytes <= room, isYoung || isNeeded else { break }
+            bytes += status.bytes
+            oldestKept = number
         }
+        for number in numbers where number < oldestKept {
+            guard unlink(path(number)) == 0 || errno == ENOENT else { return }
+        }
+    }
+
+    /// Returns how old a segment's last record is at the first one of the active segment, by the times that the records
+    /// claim; `following` is the segment after it. Zero if they claim none.
+    private func claimedAge(of number: Int, before following: Int, and active: Int) -> Duration {
+        guard let end = firstTime(of: following), let now = firstTime(of: active) else { return .zero }
+        return now - end
+    }
+
+    private func firstTime(of number: Int) -> Instant? {
+        guard let file = try? OpenFile.open(path(number), flags: 0) else { return nil }
+        return try? SegmentReader.time(at: 0, in: file)
     }
 
     /// Returns whether the active segment of a shared log has records of more than an eighth of the retention's age.
