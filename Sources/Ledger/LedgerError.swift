@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 internal import Glibc
 
 /// An error of writing or reading the ledger: what failed, on what, and the next step.
@@ -68,7 +69,7 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(path) is mounted with NFS version \(version), whose locks can be lost without notice. Nothing was read or written. "
                 + "Mount it with vers=4.1 or later on every host."
         case .lockTimedOut(let path, let waited):
-            "cannot lock \(path) within \(waited): another writer holds the lock. Find it with lslocks on every host "
+            "cannot lock \(path) within \(waited.text): another writer holds the lock. Find it with lslocks on every host "
                 + "that mounts the folder. If a host crashed or is cut off, an NFS server keeps its locks until its lease "
                 + "ends (90 s by default)."
         case .lockUnavailable(let path, let reason):
@@ -96,7 +97,7 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
             "the record is in the ledger, but cannot save its mark in \(path): \(reason). Make room there, or make the "
                 + "file system writable."
         case .stalled(let path, let waited, let mayBeWritten):
-            "\(path) did not answer within \(waited); \(Self.outcome(mayBeWritten)). Check the shared storage. "
+            "\(path) did not answer within \(waited.text); \(Self.outcome(mayBeWritten)). Check the shared storage. "
                 + "If a host crashed or is cut off, an NFS server makes the others wait until its lease ends (90 s by default)."
         case .failed(let operation, let path, let reason, let mayBeWritten):
             "cannot \(operation) \(path): \(reason); \(Self.outcome(mayBeWritten))"

@@ -21,7 +21,7 @@ public struct LedgerFollower: Sendable {
     /// The skipped lines and gaps so far; for a service only those not logged yet.
     public private(set) var remarks = LedgerRemarks()
     private var remarkLog = RemarkLog()
-    private var ledgerIsOut = false
+    private let reading = LastingFailure()
     private let localTrouble = LastingFailure()
 
     public init(_ ledger: any FleetLedger, _ history: LedgerHistory = .everything) {
@@ -102,9 +102,8 @@ public struct LedgerFollower: Sendable {
         do {
             try await read(&self)
         } catch {
-            if !ledgerIsOut, !Task.isCancelled {
-                logger.error("cannot read the ledger", metadata: ["reason": "\(error)"])
-                ledgerIsOut = true
+            if !Task.isCancelled, case .began(let reason) = reading.take("\(error)") {
+                logger.error("cannot read the ledger", metadata: ["reason": "\(reason)"])
             }
             return false
         }
@@ -116,11 +115,10 @@ public struct LedgerFollower: Sendable {
             )
         }
         remarks = LedgerRemarks()
-        if ledgerIsOut { logger.notice("the ledger can be read again") }
-        ledgerIsOut = false
+        if reading.take(nil) == .ended { logger.notice("the ledger can be read again") }
         switch localTrouble.take(ledger.localTrouble) {
         case .began(let trouble): logger.error("\(trouble)")
-        case .ended: logger.notice("this host has no trouble with the ledger any more")
+        case .ended: logger.notice("the local trouble with the ledger has ended")
         case nil: break
         }
         return true

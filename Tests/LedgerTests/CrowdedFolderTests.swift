@@ -66,4 +66,25 @@ struct CrowdedFolderTests {
             #expect(log.localTrouble == nil)
         }
     }
+
+    @Test(arguments: ["", "000000000099\n", "damaged"])
+    func `a crowded log whose lock file names no segment is not begun again`(content: String) async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            var options = SharedLog.Options()
+            options.segmentBytes = 1000
+            let log = SharedLog(folder: folder, writer: h1, security: .unsigned, options: options)
+            for number in 1...10 { try await log.append(report(number)) }
+            let files = SegmentFiles(folder: folder, stream: .reports)
+            let before = try files.numbers()
+            try crowd(folder)
+            try content.write(toFile: files.lockPath, atomically: false, encoding: .utf8)
+            let error = await #expect(throws: LedgerError.self) { try await log.append(report(11)) }
+            #expect(error.map { "\($0)".contains("more than \(FolderListing.maximum) files") } == true)
+            disperse(folder)
+            #expect(try files.numbers() == before)
+            try await log.append(report(11))
+            #expect(try await log.all(OrderReport.self).records.map(\.body.number) == Array(1...11))
+        }
+    }
 }

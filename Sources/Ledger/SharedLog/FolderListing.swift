@@ -12,11 +12,13 @@ enum FolderListing {
     /// Throws if there are more than `maximum` names.
     static func names(in folder: String) throws(LedgerError) -> [String]? {
         let listing = try some(in: folder)
-        guard listing?.isWhole ?? true else {
-            let reason = "it has more than \(maximum) files; remove those that Evenkeel did not make"
-            throw .failed(operation: "list", path: folder, reason: reason, mayBeWritten: false)
-        }
+        guard listing?.isWhole ?? true else { throw crowded(folder) }
         return listing?.names
+    }
+
+    static func crowded(_ folder: String) -> LedgerError {
+        let reason = "it has more than \(maximum) files; remove those that Evenkeel did not make"
+        return .failed(operation: "list", path: folder, reason: reason, mayBeWritten: false)
     }
 
     /// Returns up to `maximum` names of the folder's files, and whether these are all; `nil` if the folder does not exist.

@@ -3,7 +3,7 @@ internal import Glibc
 
 /// Makes folders in the ledger, of which no link is followed: whoever can write to the storage could point one anywhere.
 enum LedgerFolder {
-    /// Creates the folder if it is missing; its name is durable on return.
+    /// Creates the folder if it is missing; then its name is durable on return.
     static func make(_ folder: String, in parent: String) throws(LedgerError) {
         var status = stat()
         if lstat(folder, &status) == 0 { return try FolderListing.requireFolder(folder) }

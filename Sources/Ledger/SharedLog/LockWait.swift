@@ -3,11 +3,10 @@
 /// The time that one append may wait for locks, for all of them together.
 struct LockWait: Sendable {
     private let start = ContinuousClock.now
-    private let limit: Duration
+    let limit: Duration
 
     /// Begins the wait.
     init(_ limit: Duration) { self.limit = limit }
 
-    var elapsed: Duration { ContinuousClock.now - start }
-    var isOver: Bool { elapsed >= limit }
+    var isOver: Bool { ContinuousClock.now - start >= limit }
 }

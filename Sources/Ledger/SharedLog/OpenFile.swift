@@ -77,7 +77,7 @@ struct OpenFile: ~Copyable {
     func lock(within wait: LockWait) throws(LedgerError) {
         var pause = 500.0  // microseconds
         while try !tryToLock() {
-            guard !wait.isOver else { throw .lockTimedOut(path: path, waited: wait.elapsed) }
+            guard !wait.isOver else { throw .lockTimedOut(path: path, waited: wait.limit) }
             // Random, so that waiting writers do not retry in step.
             usleep(UInt32(pause * Double.random(in: 0.5...1.5)))
             pause = min(pause * 1.5, 20_000)

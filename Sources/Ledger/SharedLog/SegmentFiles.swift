@@ -59,10 +59,11 @@ struct SegmentFiles: Sendable {
             throw .notALedger(path: ledger, reason: "it does not exist")
         }
         crowded?.note(ledger, isCrowded: !listing.isWhole)
-        guard !listing.isWhole, let active = try WriteLock.activeSegment(in: self) else {
-            return try numbers(ofFiles: listing.names)
-        }
-        return existing(around: active)
+        guard !listing.isWhole else { return try numbers(ofFiles: listing.names) }
+        let found = try WriteLock.activeSegment(in: self).map { existing(around: $0) } ?? []
+        // Some of the names are not the whole log: a segment must not be begun again beside those that were not listed.
+        guard !found.isEmpty else { throw FolderListing.crowded(ledger) }
+        return found
     }
 
     private func numbers(ofFiles names: [String]) throws(LedgerError) -> [Int] {

@@ -91,7 +91,10 @@ public final class SharedLog: FleetLedger {
         unconfirmed.confirmed(mark, in: Entry.stream)
     }
 
-    public var localTrouble: String? { trust.localTrouble ?? crowded.trouble }
+    public var localTrouble: String? {
+        let troubles = [trust.localTrouble, crowded.trouble].compactMap(\.self)
+        return troubles.isEmpty ? nil : troubles.joined(separator: " ")
+    }
 
     public func read<Entry: LedgerEntry>(
         _ entries: Entry.Type,

@@ -16,6 +16,7 @@ struct WriteLock: ~Copyable {
             try file.lock(within: wait)
             // A lock on a file that was removed excludes no other writer.
             if try isStillThere(file) { return WriteLock(file: file) }
+            guard !wait.isOver else { throw .lockTimedOut(path: files.lockPath, waited: wait.limit) }
         }
     }
 
