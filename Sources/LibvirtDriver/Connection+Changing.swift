@@ -54,7 +54,7 @@ extension Connection {
     func discardHandedOver(_ vm: VMID) throws {
         let attempt = "discard the handed-over copy of VM \(vm)"
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
-        let isPersistent = virDomainIsPersistent(domain.pointer) == 1
+        let isPersistent = try domain.isPersistent()
         if try DomainState.of(domain).isActive {
             _ = try pausedByMigration(vm, attempt: attempt)
             guard virDomainDestroy(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainDestroy") }

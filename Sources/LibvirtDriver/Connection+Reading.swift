@@ -231,7 +231,7 @@ extension Connection {
 
     /// Returns whether the VM starts with its host; a transient one never does.
     func startsWithHost(_ domain: borrowing DomainHandle) throws(LibvirtError) -> Bool {
-        guard virDomainIsPersistent(domain.pointer) == 1 else { return false }
+        guard try domain.isPersistent() else { return false }
         var startsWithHost: Int32 = 0
         guard virDomainGetAutostart(domain.pointer, &startsWithHost) == 0 else {
             throw .last(in: "virDomainGetAutostart")

@@ -78,11 +78,8 @@ extension Connection {
     /// Defines the VM unless it is persistent: an operator may have changed its definition since.
     func define(_ xml: String, unlessDefined vm: VMID) throws {
         do {
-            let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
-            let isPersistent = virDomainIsPersistent(domain.pointer)
-            guard isPersistent >= 0 else { throw LibvirtError.last(in: "virDomainIsPersistent") }
-            if isPersistent == 1 { return }
-        } catch let error as LibvirtError where error.is(VIR_ERR_NO_DOMAIN) {}
+            if try isPersistent(vm) { return }
+        } catch  where error.is(VIR_ERR_NO_DOMAIN) {}
         try define(xml)
     }
 
@@ -106,7 +103,7 @@ extension Connection {
             let state = try DomainState.of(domain)
             guard !state.isRunning else { throw HypervisorError(.inDoubt, attempt: attempt, detail: "it runs") }
             if state.isActive, virDomainDestroy(domain.pointer) != 0 { throw LibvirtError.last(in: "virDomainDestroy") }
-            guard !isDefinedHere, virDomainIsPersistent(domain.pointer) == 1 else { return }
+            guard try !isDefinedHere && domain.isPersistent() else { return }
             try undefine(domain)
         } catch let error as LibvirtError where error.is(VIR_ERR_NO_DOMAIN) {
             // It was transient and disappeared with its process.
