@@ -62,7 +62,8 @@ extension AgentCore {
         public enum Kind: Codable, Sendable {
             /// The closures at the end of the previous incarnation; the first event.
             case closures([ClosedChannels.Closure])
-            /// The orders that earlier incarnations have begun, from this host's journal; before any record.
+            /// The orders that earlier incarnations have begun, from this host's journal; before any record, or later if the
+            /// journal could not be read then.
             case begun([OrderID])
             /// Records in the order of the ledger; before `.caughtUp` they are history.
             case order(OrderRecord)

@@ -16,6 +16,19 @@ extension AgentCore {
         for id in pending { advance(id, at: instant, effects: &effects) }
     }
 
+    /// Takes the orders that this host's journal shows as begun.
+    mutating func take(begun orders: [OrderID], at instant: Instant, effects: inout [Effect]) {
+        begunBefore = Set(orders)
+        guard isCaughtUp else { return }
+        for id in orders.sorted() {
+            guard let item = work[id], item.order.source == host, item.order.channel != .sealed,
+                item.state.startedAt == nil, case .idle = item.activity
+            else { continue }
+            work[id]?.state.noteBeginning()
+            if let state = work[id]?.state { inherit(state, at: instant, effects: &effects) }
+        }
+    }
+
     /// Takes over an order from an earlier incarnation of this agent.
     private mutating func inherit(_ state: OrderState, at instant: Instant, effects: inout [Effect]) {
         let id = state.order.id

@@ -3,9 +3,9 @@ import Fleet
 
 /// Notices VMs that are on this host again, although they have moved away.
 ///
-/// A power cut can bring back a definition that libvirt had removed, and an operator can start a leftover copy. If nobody
-/// noticed, the VM could run twice. The agent watches for as long as it runs, and after its restart for as long as the
-/// ledger has the order.
+/// A power cut can bring back a definition that libvirt had removed, and an operator can start a leftover copy. The VM
+/// could then run twice. The agent watches for as long as it runs, and after its restart for as long as the ledger has
+/// the order.
 extension AgentCore {
     /// Takes the VMs that the hypervisor knows, running or not.
     mutating func take(known vms: [VMID], at instant: Instant) {

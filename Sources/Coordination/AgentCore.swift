@@ -60,7 +60,7 @@ public struct AgentCore: Sendable {
         adjustForClockStep(event)
         switch event.kind {
         case .closures(let closures): closed.restore(closures)
-        case .begun(let orders): begunBefore = Set(orders)
+        case .begun(let orders): take(begun: orders, at: instant, effects: &effects)
         case .order(let record): take(record, at: instant, effects: &effects)
         case .report(let report): take(report, at: instant, effects: &effects)
         case .caughtUp: catchUp(at: instant, effects: &effects)

@@ -11,19 +11,23 @@ public actor LocalFile<Value: Codable & Sendable> {
     private let file: StateFile<Value>
     private let content: String
     private let logger: Logger
-    private let limit = Duration.hangLimit
+    private let limit: Duration
     /// One call after the other: a write that hung must not replace a later one when it goes on.
     private let disk: DispatchQueue
     private let writing = LastingFailure()
+    /// Whether the disk did not answer the newest call within the limit.
+    public private(set) var isHung = false
 
     public nonisolated var path: String { file.path }
 
     /// `content`: what the file contains, for the log.
     public init(path: String, of content: String, logger: Logger) {
+        self.init(path: path, of: content, logger: logger, disk: DispatchQueue(label: "evenkeel.\(content)"))
+    }
+
+    init(path: String, of content: String, logger: Logger, disk: DispatchQueue, limit: Duration = .hangLimit) {
         file = StateFile(path: path)
-        disk = DispatchQueue(label: "evenkeel.\(content)")
-        self.content = content
-        self.logger = logger
+        (self.content, self.logger, self.disk, self.limit) = (content, logger, disk, limit)
     }
 
     /// Returns the value of the previous run; `nil` if there is no file.
@@ -48,6 +52,13 @@ public actor LocalFile<Value: Codable & Sendable> {
 
     private func onDisk<Result: Sendable>(_ work: @Sendable @escaping () throws -> Result) async throws -> Result {
         let late = FleetFileError(file: path, reason: "the disk did not answer within \(limit.text)")
-        return try await Blocking.run(within: limit, on: disk, late: { _ in late as any Error }, work)
+        do {
+            let result = try await Blocking.run(within: limit, on: disk, late: { _ in late as any Error }, work)
+            isHung = false
+            return result
+        } catch {
+            isHung = error is FleetFileError
+            throw error
+        }
     }
 }

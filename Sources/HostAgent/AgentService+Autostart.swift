@@ -48,7 +48,13 @@ extension AgentService {
         do {
             guard let journal else { return await execution.apply(.withdraw, to: order.vm, since: order.issuedAt) }
             // Before it: a definition that is left over does less harm than one that is removed twice.
-            guard try await journal.record(.begun, of: order) else { return .notSo("it was removed before") }
+            guard try await journal.record(.begun, of: order) else {
+                guard try await hypervisor.presence(of: order.vm) == .inactive else {
+                    return .notSo("it was removed before")
+                }
+                // This host may have been stopped between the entry and the removal; or an operator has moved the VM here.
+                return .refused("it was to be removed before, and is here again or still")
+            }
             let result = await execution.apply(.withdraw, to: order.vm, since: order.issuedAt)
             if result != .done { try await journal.erase(.begun, of: order) }
             return result
@@ -62,7 +68,7 @@ extension AgentService {
     func syncDefinitions() async -> String? {
         guard exists(Self.definitions) else { return nil }
         var failure: String?
-        do { try await Command("sync", ["--file-system", Self.definitions], timeLimit: .seconds(20)).run() } catch {
+        do { try await Command("sync", ["--file-system", Self.definitions], timeLimit: .hangLimit).run() } catch {
             failure = "\(error)"
         }
         logger.log(

@@ -253,11 +253,8 @@ extension AgentService {
             if reportWriting.take(nil) == .ended { logger.notice("reports are written again") }
             logFinding(report)
             return .written
-        } catch LedgerError.markNotSaved(_, let reason) {
-            logger.error(
-                "a report is in the ledger, but its mark is not on this host's disk yet",
-                metadata: ["order": "\(report.order)", "reason": "\(reason)"]
-            )
+        } catch LedgerError.markNotSaved {
+            // The report is in the ledger; the follower logs the trouble once (`localTrouble`).
             return .unmarked
         } catch let error as LedgerError where error.isPermanent {
             logger.critical(

@@ -6,19 +6,31 @@ import Logging
 
 /// The beginnings of moves in the journal.
 extension AgentService {
-    /// Returns the orders that earlier runs have begun; none if the journal cannot be read: then the ledger alone decides.
-    func ordersBegunBefore() async -> [OrderID] {
+    /// Returns the orders that earlier runs have begun; `nil` if the journal cannot be read now.
+    func ordersBegunBefore() async -> [OrderID]? {
         guard let journal else { return [] }
+        var (orders, failure) = ([OrderID]?.none, String?.none)
         do {
-            return try await Blocking.onStorage(within: .hangLimit, "reading the begun orders") {
+            orders = try await Blocking.onStorage(within: .hangLimit, "reading the begun orders") {
                 try journal.orders(with: .begun)
             }
-        } catch {
-            logger.error(
-                "the journal cannot be read: which moves had begun is decided by the ledger alone",
-                metadata: ["reason": "\(error)"]
-            )
-            return []
+        } catch { failure = "\(error)" }
+        logger.log(
+            journalReading.take(failure),
+            at: .error,
+            "the journal cannot be read: until it can, the ledger alone decides which moves had begun",
+            ended: "the journal can be read"
+        )
+        return orders
+    }
+
+    /// Reads the orders that earlier runs have begun until that succeeds, and passes them on.
+    func keepAskingForBegunOrders(_ events: AgentEvents) async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.upkeepInterval)
+            guard let begun = await ordersBegunBefore() else { continue }
+            await events.send(.begun(begun))
+            return
         }
     }
 
@@ -29,7 +41,7 @@ extension AgentService {
             logger.critical(
                 """
                 order \(state.order.id): the journal shows that \(state.order.vmName) had begun to move, and the ledger does \
-                not. It was rolled back or altered: check its storage. The agent checks where the VM is
+                not. The ledger was rolled back or altered: check its storage. The agent looks for the VM
                 """
             )
         }

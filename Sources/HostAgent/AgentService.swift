@@ -21,6 +21,7 @@ public struct AgentService: Sendable {
     let sampleWriting = LastingFailure()
     let reportWriting = LastingFailure()
     let definitionSync = LastingFailure()
+    let journalReading = LastingFailure()
     let resources: any ResourceSource
     let movability: Movability
     let logger: Logger
@@ -104,17 +105,27 @@ public struct AgentService: Sendable {
             if let known = await closures?.read() {
                 _ = core.handle(AgentCore.Event(.closures(known), at: .now))
             }
-            let begun = await ordersBegunBefore()
-            if !begun.isEmpty { _ = core.handle(AgentCore.Event(.begun(begun), at: .now)) }
+            var begun: [OrderID] = []
+            if let known = await ordersBegunBefore() {
+                begun = known
+                if !known.isEmpty { _ = core.handle(AgentCore.Event(.begun(known), at: .now)) }
+            } else {
+                group.addTask { await keepAskingForBegunOrders(events) }
+            }
             let lanes = EffectLanes()
             let clock = ContinuousClock()
             let start = clock.now
             while let event = await events.next() {
-                let effects = core.handle(AgentCore.Event(event, at: .now, uptime: clock.now - start))
-                if case .caughtUp = event {
+                switch event {
+                case .begun(let late):
+                    begun = late
+                    reportUnseenBeginnings(begun, of: core.core.orders)
+                case .caughtUp:
                     reportStrays(besides: core.core.orders.values.map(\.order.id))
                     reportUnseenBeginnings(begun, of: core.core.orders)
+                default: break
                 }
+                let effects = core.handle(AgentCore.Event(event, at: .now, uptime: clock.now - start))
                 // Before the effects that follow: a crash in between must not reopen a closed channel.
                 await closures?.keep(core.core.closed.closures)
                 for effect in effects {

@@ -152,6 +152,23 @@ struct WaitingOrderTests {
         #expect(target.orders[order.id]?.stage == .done)
     }
 
+    @Test(arguments: [false, true])
+    func `a journal that is read late counts, too`(hasFailed: Bool) {
+        var source = AgentCore(host: h1)
+        _ = source.handle(.order(.migrate(order: order)), at: .second(20))
+        if hasFailed {
+            _ = source.handle(.report(report("h1", 2, .accepted(requirements: requirements))), at: .second(20))
+        }
+        _ = source.handle(.caughtUp, at: .second(20))
+        #expect((source.orders[order.id]?.stage == .failed) == hasFailed)
+        _ = source.handle(
+            .requirementsRead(order.id, .failure(OrderFailure(.refused, .other("busy"), .notLooked))),
+            at: .second(21)
+        )
+        let effects = source.handle(.begun([order.id]), at: .second(40)) + source.handle(.tick, at: .second(41))
+        #expect(effects.contains(.look(order)))
+    }
+
     @Test func `an autostart setting that the ledger has lost is reported`() {
         var source = AgentCore(host: h1)
         _ = source.handle(.begun([order.id]), at: .second(20))

@@ -109,7 +109,7 @@ import Testing
             try await fleet.submit(order)
             let failure = try await fleet.failure(of: order)
             #expect(failure.reason == .order(.beginningNotMarked))
-            try await eventually("it is logged") { fleet.log.contains("its mark is not on this host's disk yet") }
+            try await eventually("it is logged") { fleet.log.contains("cannot save the mark") }
         }
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared", "running", "failed"])
         #expect(fleet.world.hostsRunning(vm) == [h1])
@@ -130,6 +130,7 @@ import Testing
 /// Writes every report, but cannot save marks.
 private struct UnmarkedLedger: FleetLedger {
     let inner: InMemoryLedger
+    var localTrouble: String? { "cannot save the mark: no space left" }
 
     func append<Entry: LedgerEntry>(_ entry: Entry) async throws {
         try await inner.append(entry)

@@ -13,7 +13,7 @@ struct DefinitionUpkeep {
     /// Number of turns after which the files are read again: somebody may have altered them.
     static let turnsPerReading = 60
     /// Limit of one turn's work on the storage.
-    static let timeLimit: Duration = .seconds(30)
+    static let timeLimit = Duration.hangLimit
 
     let definitions: OwnDefinitions
     let hypervisor: any Hypervisor
