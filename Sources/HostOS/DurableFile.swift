@@ -13,7 +13,7 @@ public enum DurableFile {
         public var description: String { "cannot write '\(path)': \(reason)" }
 
         /// Uses the error of the last system call.
-        fileprivate init(_ path: String) { (self.path, code) = (path, errno) }
+        init(_ path: String) { (self.path, code) = (path, errno) }
     }
 
     /// Replaces or creates the file with this mode, independent of the umask; its folder must exist.

@@ -23,7 +23,7 @@ public struct StateFile<Value: Codable & Sendable>: Sendable {
         /// The content is not a `Value`.
         case damaged(path: String, reason: String)
         case unwritable(DurableFile.Failure)
-        /// The value cannot be encoded, or the folder cannot be created.
+        /// The value cannot be encoded.
         case failed(path: String, reason: String)
 
         /// The error message without the path.
@@ -68,16 +68,20 @@ public struct StateFile<Value: Codable & Sendable>: Sendable {
         let json: Data
         do { json = try encoder.encode(value) } catch { throw .failed(path: path, reason: "\(error)") }
         if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
-            let folder = String(path[..<slash])
-            do {
-                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            } catch {
-                // The error's own text has addresses in memory, which differ each time.
-                throw .failed(path: path, reason: "the folder '\(folder)' cannot be created")
-            }
+            do { try Self.makeFolder(String(path[..<slash])) } catch { throw .unwritable(error) }
         }
         do { try DurableFile.replace(path, with: json + [UInt8(ascii: "\n")], mode: mode) } catch {
             throw .unwritable(error)
         }
+    }
+
+    /// Creates the folder and those above it.
+    private static func makeFolder(_ folder: String) throws(DurableFile.Failure) {
+        if mkdir(folder, 0o755) == 0 || errno == EEXIST { return }
+        guard errno == ENOENT, let slash = folder.lastIndex(of: "/"), slash > folder.startIndex else {
+            throw DurableFile.Failure(folder)
+        }
+        try makeFolder(String(folder[..<slash]))
+        guard mkdir(folder, 0o755) == 0 || errno == EEXIST else { throw DurableFile.Failure(folder) }
     }
 }

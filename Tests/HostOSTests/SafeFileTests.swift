@@ -116,7 +116,8 @@ import Testing
             try Self.write("", "\(folder)/file", mode: 0o600)
             let file = StateFile<Int>(path: "\(folder)/file/below/state.json")
             let failure = #expect(throws: StateFile<Int>.Failure.self) { try file.replace(1) }
-            guard case .failed(file.path, _)? = failure else { throw try #require(failure) }
+            guard case .unwritable(let cause)? = failure else { throw try #require(failure) }
+            #expect(cause.code == ENOTDIR && cause.path == "\(folder)/file/below")
         }
     }
 
