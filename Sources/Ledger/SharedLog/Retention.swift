@@ -51,8 +51,9 @@ extension SegmentFiles {
         }
     }
 
-    /// Returns how old a segment's last record is at the first one of the active segment, by the times that the records
-    /// claim; `following` is the segment after it. Zero if they claim none.
+    /// Returns how old a segment's last record is at the first one of the active segment, by the times that records claim.
+    ///
+    /// `following`: the segment after it. Zero if the records claim no times.
     private func claimedAge(of number: Int, before following: Int, and active: Int) -> Duration {
         guard let end = firstTime(of: following), let now = firstTime(of: active) else { return .zero }
         return now - end
