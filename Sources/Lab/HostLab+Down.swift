@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 internal import HostOS
 
 extension HostLab {
@@ -15,6 +16,17 @@ extension HostLab {
         try await Blocking.run { for folder in site.memoryFolders + [site.stateFolder] { try Files.remove(folder) } }
         let left = try leftovers(site: site)
         guard left.isEmpty else { throw LabError.left(left) }
+    }
+
+    /// Returns the process and the command of another `evenkeel-lab` that runs the site's lab now; `nil` if none does.
+    ///
+    /// The lab of `evenkeel-lab up` belongs to no process.
+    public static func user(of site: LabSite) -> String? {
+        guard let process = LabState.owner(of: site), process != getpid(),
+            let arguments = try? Files.text("/proc/\(process)/cmdline").split(separator: "\0"),
+            arguments.first?.split(separator: "/").last == "evenkeel-lab"
+        else { return nil }
+        return "process \(process) (evenkeel-lab \(arguments.dropFirst().prefix(1).joined()))"
     }
 
     /// Returns descriptions of what is left of the site's lab on this machine; empty if there is none.

@@ -54,6 +54,12 @@ struct LabState: Codable, Sendable {
         guard !Files.exists(site.stateFolder) else { throw alreadyUp(site) }
     }
 
+    /// Returns the process that claimed the site; `nil` if the site has no lab.
+    static func owner(of site: LabSite) -> Int32? {
+        let words = (try? Files.text(ownerFile(of: site)))?.split(separator: " ") ?? []
+        return words.count > 3 ? Int32(words[3]) : nil
+    }
+
     private static func ownerFile(of site: LabSite) -> String { "\(site.stateFolder)/owner" }
 
     private static func alreadyUp(_ site: LabSite) -> LabError {

@@ -73,14 +73,24 @@ struct LabCommand: AsyncParsableCommand {
 
     struct Down: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take every lab of this machine down, even if it was started only in part"
+            abstract: "Take every lab of this machine down, even if it was started only in part",
+            discussion: "Leaves a lab that another evenkeel-lab process runs, such as a soak, and exits with code 1."
         )
 
+        @Flag(help: "Also take down labs that another evenkeel-lab process runs")
+        var force = false
+
         func run() async throws {
-            var failures: [any Error] = []
+            var failures: [String] = []
             // What one lab leaves must not keep the others up.
-            for site in LabSite.all { do { try await HostLab.down(site: site) } catch { failures.append(error) } }
-            for failure in failures { printError("\(failure)") }
+            for site in LabSite.all {
+                if !force, let user = HostLab.user(of: site) {
+                    failures.append("\(user) runs the lab in \(site.stateFolder): stop it, or use --force")
+                } else {
+                    do { try await HostLab.down(site: site) } catch { failures.append("\(error)") }
+                }
+            }
+            for failure in failures { printError(failure) }
             if !failures.isEmpty { throw ExitCode.failure }
             print("All labs are down.")
         }
