@@ -102,7 +102,7 @@ struct GuestBoot: Sendable {
     }
 
     private static func updateLists() async throws {
-        try await Command("apt-get", ["-q", "update"], timeLimit: .seconds(120)).run()
+        try await Command("apt-get", ["-q", "-o", "Acquire::Retries=5", "update"], timeLimit: .seconds(120)).run()
     }
 
     private static func download(_ name: String, to folder: String) async throws {
@@ -111,7 +111,7 @@ struct GuestBoot: Sendable {
         try Files.makeFolder(work)
         let script = """
             cd "$1"
-            apt-get -q -o APT::Sandbox::User=root download "$2"
+            apt-get -q -o Acquire::Retries=5 -o APT::Sandbox::User=root download "$2"
             dpkg-deb -x "$2"_*.deb unpacked
             mv unpacked/boot/vmlinuz-* vmlinuz.new
             mv unpacked/lib/modules/*/kernel modules
