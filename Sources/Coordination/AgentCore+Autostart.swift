@@ -96,11 +96,10 @@ extension OrderWork {
 
     /// Returns whether the order has ended with its VM on this host, where it must start with the host.
     ///
-    /// While the target may run the VM, too, the copy here must not start with this host, unless a record states that the VM
-    /// is here.
+    /// While the target may run the VM, too, the copy here must not start with this host.
     func mustSetAutostart(on host: HostName) -> Bool {
         guard autostart != .ended, state.requirements?.startsWithHost == true,
-            !isInquiring || state.statedEnd?.host == host
+            !isInquiring
         else { return false }
         return switch state.stage {
         // Only a host that has agreed to take the VM acts on another host's word.

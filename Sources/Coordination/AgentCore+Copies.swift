@@ -143,7 +143,7 @@ extension AgentCore {
     /// Applies that an order between other hosts has begun to move its VM.
     mutating func noteForeignMove(_ order: MigrationOrder, orderedAfter place: Int) {
         for item in work.values where item.order.vm == order.vm && item.place < place {
-            work[item.order.id]?.movedTo = order.target
+            work[item.order.id]?.noteMove(to: order.target)
             guard item.order.target == host, !item.copy.isOvertaken else { continue }
             work[item.order.id]?.copy.isOvertaken = true
             // The source of the newer move has used up the earlier answers.
@@ -152,7 +152,19 @@ extension AgentCore {
     }
 }
 
+extension AgentCore {
+    /// Applies that a begun order between other hosts has failed, with its VM at its source.
+    mutating func noteFailedForeignMove(_ order: MigrationOrder, orderedAfter place: Int) {
+        for item in work.values where item.order.vm == order.vm && item.place < place && item.movedTo != nil {
+            work[item.order.id]?.noteMove(to: order.source)
+        }
+    }
+}
+
 extension OrderWork {
+    /// Notes the host to which another host has moved the VM; the order's own target answers for itself.
+    mutating func noteMove(to other: HostName) { movedTo = other == order.target ? nil : other }
+
     /// Whether the order's move may have left a copy of the VM on its target, which is this host.
     ///
     /// A sealed move leaves none: its handover decides.

@@ -42,7 +42,7 @@ extension AgentCore {
 
     mutating func lookForAnswers(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp, !mutations.contains(.keepsQuiet) else { return }
-        for (id, vm, wantsDurable) in questions.due(at: instant, besides: vmsToWithdraw) {
+        for (id, vm, wantsDurable) in questions.due(at: instant) {
             effects.append(wantsDurable ? .confirm(id, vm) : .locate(id, vm))
         }
     }
@@ -57,10 +57,11 @@ extension AgentCore {
         at instant: Instant
     ) {
         let vm = questions.vm(of: id)
-        let isPausing = vm.map { isPausingCopy(of: $0) } ?? false
-        guard let (askedAt, presence) = questions.located(id, observation, isPausing: isPausing, at: instant) else {
-            return
-        }
+        let change = OpenQuestions.Change(
+            isPausing: vm.map { isPausingCopy(of: $0) } ?? false,
+            isWithdrawing: vm.map { isWithdrawing($0) } ?? false
+        )
+        guard let (askedAt, presence) = questions.located(id, observation, during: change, at: instant) else { return }
         // Answers must not keep this host's own steps from the ledger; who needs this one asks again.
         guard outbox.waiting.count < Self.waitingAnswers else { return }
         let step = OrderStep.answered(presence: presence, question: askedAt, isPersistent: isPersistent)
@@ -77,6 +78,13 @@ struct OpenQuestions: Sendable {
         let askedAt: Instant
         let mustAnswer: Bool
         let wantsDurable: Bool
+        /// Returns what this host may say about a definition that it is about to remove: the asker could take it for the VM,
+        /// and remove its own.
+        fileprivate func duringWithdrawal(_ observation: CopyObservation) -> CopyObservation {
+            isActiveThere || observation != .seen(.inactive)
+                ? observation : .silent("its definition here is being removed")
+        }
+
         /// Whether the asker has an active copy: it then never removes its own because of a definition here.
         let isActiveThere: Bool
         /// When the question was asked for which this host's copy is being looked at.
@@ -90,11 +98,17 @@ struct OpenQuestions: Sendable {
         ///
         /// The source of the copy waits for the result of the pause. Another asker needs only the objection, and soon: it
         /// waits for seconds before it resumes its copy.
-        func duringPause(_ observation: CopyObservation) -> CopyObservation {
+        fileprivate func duringPause(_ observation: CopyObservation) -> CopyObservation {
             if mustAnswer || wantsDurable { return .silent("its copy here is being paused") }
             return observation == .seen(.running) ? .seen(.paused) : observation
         }
     }
+    /// How this host is changing its copy while it is asked.
+    struct Change: Sendable {
+        var isPausing: Bool
+        var isWithdrawing: Bool
+    }
+
     private var open: [OrderID: Question] = [:]
 
     /// A host asks one question for each VM that it searches; more are lost until it asks again.
@@ -138,15 +152,8 @@ struct OpenQuestions: Sendable {
     }
 
     /// Returns the questions for which this host's copy must be looked at now.
-    ///
-    /// A definition that this host is about to remove must not be stated: the asker could take it for the VM, and remove its
-    /// own. So questions about `withdrawn` wait, unless the asker's copy is active.
-    mutating func due(
-        at instant: Instant,
-        besides withdrawn: Set<VMID>
-    ) -> [(OrderID, VMID, wantsDurable: Bool)] {
+    mutating func due(at instant: Instant) -> [(OrderID, VMID, wantsDurable: Bool)] {
         let due = open.filter { _, question in
-            guard question.isActiveThere || !withdrawn.contains(question.vm) else { return false }
             // A clock that was set back must not delay the next try for longer than the pause.
             let waits = question.nextTry.map { instant < $0 && $0 - instant <= Self.pause } ?? false
             return question.lookingFor == nil && !waits
@@ -168,7 +175,7 @@ struct OpenQuestions: Sendable {
     mutating func located(
         _ id: OrderID,
         _ observation: CopyObservation,
-        isPausing: Bool,
+        during change: Change,
         at instant: Instant
     ) -> (askedAt: Instant, presence: DomainPresence)? {
         guard let question = open[id] else { return nil }
@@ -176,7 +183,8 @@ struct OpenQuestions: Sendable {
         open[id]?.isLookStale = false
         // A newer question needs a look that began after it.
         guard question.lookingFor == question.askedAt, !question.isLookStale else { return nil }
-        switch isPausing ? question.duringPause(observation) : observation {
+        let sayable = change.isWithdrawing ? question.duringWithdrawal(observation) : observation
+        switch change.isPausing ? question.duringPause(sayable) : sayable {
         case .seen(let presence):
             open[id] = nil
             return presence != .absent || question.mustAnswer ? (question.askedAt, presence) : nil

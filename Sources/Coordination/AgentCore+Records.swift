@@ -82,6 +82,11 @@ extension AgentCore {
             others[report.order] = .unseen(reports)
         case .foreign(let order, let place):
             if report.host == order.source, report.step.isProgress { noteForeignMove(order, orderedAfter: place) }
+            if report.host == order.source, case .failed(let failure) = report.step,
+                failure.whereabouts == .at(order.source)
+            {
+                noteFailedForeignMove(order, orderedAfter: place)
+            }
             if report.step.isFinal { others[report.order] = nil }
         }
     }

@@ -23,8 +23,10 @@ extension AgentCore {
         }
     }
 
-    /// The VMs whose definitions this host is about to remove.
-    var vmsToWithdraw: Set<VMID> { Set(work.values.filter { $0.mustWithdraw(on: host) }.map(\.order.vm)) }
+    /// Returns whether this host is about to remove the VM's definition.
+    func isWithdrawing(_ vm: VMID) -> Bool {
+        work.values.contains { $0.order.vm == vm && $0.mustWithdraw(on: host) }
+    }
 
     mutating func withdrawn(
         _ id: OrderID,

@@ -95,7 +95,7 @@ extension Inquiry {
 
     /// Raises the alert once, and continues to try.
     private mutating func duplicateRuns(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
-        question = nil
+        (question, lastUsed) = (nil, nil)
         guard !hasReportedDuplicate else { return [] }
         hasReportedDuplicate = true
         let failure = failure(.inDoubt, finding, .unknown)
@@ -111,7 +111,6 @@ extension Inquiry {
 
     private mutating func ask(_ here: DomainPresence, _ context: OrderContext) -> [OrderAction] {
         question = Question(askedAt: context.now, here: here)
-        lastQuestion = (context.now, here)
         return [.report(.asked(question: PresenceQuestion(vm: order.vm, target: order.target, here: here)))]
     }
 
@@ -138,6 +137,7 @@ extension Inquiry {
         _ there: Question.Answer,
         _ context: OrderContext
     ) -> [OrderAction] {
+        lastUsed = (question.askedAt, question.here)
         var conclusion = conclusion(here: question.here, there: there.presence, host: context.host)
         // An operator has moved it manually: the definition here is the only one.
         if conclusion == .action(.discard), question.here != .absent, there.isPersistent == false, wasPersistent {
@@ -161,6 +161,7 @@ extension Inquiry {
             if startsWithHost, !isPassive { return apply(.start) }
             return stayed(.stayedOff(vm: vm, source: source, target: target), context)
         case .stayed(let finding, let isCertain):
+            if question.here == .inactive, let other = context.movedTo { return objected(by: other, context) }
             if finding.isDefinedThere, cause == .failed { return correct(finding, context) }
             if isCertain { return stayed(finding, context) }
             self.question = nil
@@ -199,6 +200,9 @@ extension Inquiry {
         case .moved: return [.acceptReturn, .finish]
         case .action(let action): return apply(action)
         case .stayed(let finding, let isCertain):
+            if question.here == .inactive, let other = context.movedTo {
+                return watch(.copyHereAndElsewhere(vm: order.vmName, source: context.host, other: other), .at(other))
+            }
             guard isCertain else { return watch(finding, .at(context.host)) }
             if case .stayedOff = finding { return [alert(finding, .at(context.host)), .acceptReturn, .finish] }
             return runsElsewhere(question, context) ?? [.acceptReturn, .finish]
@@ -277,7 +281,7 @@ extension Inquiry {
 
     /// Asks again at the next check.
     private mutating func leaveOpen(_ detail: String, _ context: OrderContext) -> [OrderAction] {
-        question = nil
+        (question, lastUsed) = (nil, nil)
         return reportDoubt(detail, context)
     }
 

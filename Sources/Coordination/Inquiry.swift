@@ -83,8 +83,8 @@ struct Inquiry: Sendable {
     var isLooking = false
     /// The open question; `nil` if the next look must ask.
     var question: Question?
-    /// The newest question: when it was asked, and the state of the copy here.
-    var lastQuestion: (askedAt: Instant, here: DomainPresence)?
+    /// The newest question whose answer has been used: when it was asked, and the state of the copy here.
+    var lastUsed: (askedAt: Instant, here: DomainPresence)?
     /// The action under way; its result decides the conclusion.
     var action: CopyAction?
     /// Whether the order has ended in doubt; the search continues, and reports its result.
@@ -112,12 +112,13 @@ struct Inquiry: Sendable {
         order = state.order
         self.cause = cause
         hasReportedDoubt = cause == .restart && state.isInDoubt || cause == .failed && state.isDefinedThere
-        switch state.failure?.reason {
+        // Also of a doubt that a record has ended: it makes no memory newer.
+        switch (state.reportedDoubt?.failure ?? state.failure)?.reason {
         case .inquiry(_, .runsNowhere), .inquiry(_, .pausedHereInactiveThere), .inquiry(_, .pausedHereAndElsewhere),
             .inquiry(_, .pausedHereNotResumed), .inquiry(_, .definedNowhere):
             isPassive = cause == .restart && state.isInDoubt
         // If the VM is absent there since, it has run nevertheless.
-        case .inquiry(_, .transientThere): isPassive = true
+        case .inquiry(_, .transientThere): (isPassive, isReportedThere) = (true, cause == .failed)
         default: isPassive = false
         }
         if hasReportedDoubt, case .inquiry(_, .copyHereAndElsewhere(_, _, let other)) = state.failure?.reason {
@@ -168,7 +169,7 @@ struct Inquiry: Sendable {
     /// Returns whether the other hosts must be asked: an operator acts seldom while only he can decide, but he may have
     /// started a second copy.
     func mustAsk(_ here: DomainPresence, at instant: Instant) -> Bool {
-        guard isPassive, let last = lastQuestion, last.here == here else { return true }
+        guard isPassive, let last = lastUsed, last.here == here else { return true }
         return instant - last.askedAt >= .seconds(600)
     }
 
@@ -182,7 +183,7 @@ struct Inquiry: Sendable {
         shifted.definedThereSince = definedThereSince.map { $0 + step }
         shifted.quietUntil = quietUntil + step
         shifted.nextCheck = nextCheck + step
-        shifted.lastQuestion = lastQuestion.map { ($0.askedAt + step, $0.here) }
+        shifted.lastUsed = lastUsed.map { ($0.askedAt + step, $0.here) }
         // Its time identifies the question in the ledger.
         shifted.question = nil
         return shifted

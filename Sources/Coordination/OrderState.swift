@@ -181,6 +181,8 @@ public struct OrderState: Sendable, Equatable {
         case .failed(let failure):
             // The target of an offline move must learn that it has a definition to remove.
             if order.isOffline, case .inquiry(_, .definedThere) = failure.reason { return true }
+            // A VM without a definition at the target may stop there, and is then off here.
+            if case .inquiry(_, .transientThere)? = reported.failure?.reason { return true }
             if reported.failure?.kind == .expired, failure.kind == .inDoubt { return true }
             return isInDoubt || failure.whereabouts == .at(order.target)
         default: return false
@@ -280,11 +282,6 @@ extension OrderState {
 }
 
 extension OrderFailure {
-    /// Whether the search goes on: the VM's place is not known, or it may change.
-    package var isUndecided: Bool {
-        guard kind == .inDoubt else { return false }
-        // A VM without a definition at the target may stop there, and is then off here.
-        if case .inquiry(_, .transientThere) = reason { return true }
-        return whereabouts == .unknown
-    }
+    /// Whether the VM's place is not known.
+    package var isUndecided: Bool { kind == .inDoubt && whereabouts == .unknown }
 }

@@ -236,6 +236,31 @@ struct InquiryTests {
             #expect(core.handle(.tick, at: .second(30)) == [.look(order)])
             #expect(core.orders[order.id]?.failure == doubt)
         }
+        // It has failed, and the VM is at the target, which answers for itself.
+        let failure = OrderFailure(.migration, .other("broken pipe"), .at(h2))
+        let end = OrderReport(order: onward.id, host: h2, at: .second(10), step: .failed(failure: failure))
+        _ = core.handle(.report(end), at: .second(10))
+        ask(&core, .pausedByMigration, at: 10)
+        answer(&core, .absent, to: 10, at: 11)
+        _ = core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(11))
+        #expect(core.handle(.tick, at: .second(15)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(15)) == [.apply(.resume, order)])
+    }
+
+    @Test func `a passive search asks again at once after a look without an answer`() {
+        var core = migrating()
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+        _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+        ask(&core, .inactive, at: 10)
+        answer(&core, .inactive, to: 10, at: 11)
+        _ = core.handle(.looked(order.id, .seen(.inactive)), at: .second(11))
+        _ = core.handle(.appended(.written), at: .second(12))
+        #expect(core.handle(.tick, at: .second(20)) == [.look(order)])
+        ask(&core, .running, at: 20)
+        answer(&core, .running, to: 20, at: 21)
+        _ = core.handle(.looked(order.id, .silent("slow")), at: .second(21))
+        #expect(core.handle(.tick, at: .second(31)) == [.look(order)])
+        ask(&core, .running, at: 31)
     }
 
     @Test func `a VM that runs nowhere is searched for until it runs`() throws {

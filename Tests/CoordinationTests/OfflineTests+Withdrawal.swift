@@ -60,10 +60,18 @@ extension OfflineTests {
                 report("h1", 19, .asked(question: PresenceQuestion(vm: offline.vm, target: h2, here: here))),
             ] { _ = core.handle(.report(step), at: .second(20)) }
             let effects = core.handle(.caughtUp, at: .second(20))
-            #expect(isWithdrawn(effects))
-            #expect(effects.contains(.locate(offline.id, offline.vm)) == (here == .running))
+            #expect(isWithdrawn(effects) && effects.contains(.locate(offline.id, offline.vm)))
+            _ = core.handle(.applied(offline.id, .failed("libvirt is out")), at: .second(21))
+            // This look began before the withdrawal.
+            let again = core.handle(.located(offline.id, .seen(.inactive), isPersistent: true), at: .second(21))
+            #expect(again == [.locate(offline.id, offline.vm)])
+            let answer = core.handle(.located(offline.id, .seen(.inactive), isPersistent: true), at: .second(24))
+            #expect(answer.isEmpty == (here != .running), "\(answer)")
             guard here != .running else { continue }
-            #expect(core.handle(.applied(offline.id, .done), at: .second(21)) == [.locate(offline.id, offline.vm)])
+            // Other states are safe to say, and so is the end.
+            _ = core.handle(.tick, at: .second(27))
+            let gone = core.handle(.located(offline.id, .seen(.absent), isPersistent: nil), at: .second(27))
+            #expect(gone == [.append(report("h2", 27, .answered(presence: .absent, question: .second(19))))])
         }
     }
 

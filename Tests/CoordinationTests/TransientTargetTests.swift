@@ -129,14 +129,27 @@ struct TransientTargetTests {
         )
     }
 
-    @Test func `a record ends the doubt about a target that never returns`() {
-        for ends in [[transientThere(.agentRestarted, .unknown)], [failed, transientThere(.moveFailed, .at(h2))]] {
-            var core = restarted(ends)
-            #expect(core.orders[order.id]?.statedEnd == nil)
-            _ = core.handle(.order(.end(id: order.id, on: h1, at: .second(30), reason: "lost")), at: .second(30))
-            #expect(core.orders[order.id]?.failure?.whereabouts == .at(h1))
-            #expect(core.orders[order.id]?.statedEnd?.host == h1)
+    @Test func `a record does not make a paused copy newer than the transient VM that has stopped there`() {
+        var core = restarted([transientThere(.agentRestarted, .unknown)])
+        _ = core.handle(.order(.end(id: order.id, on: h1, at: .second(30), reason: "gone")), at: .second(30))
+        #expect(core.orders[order.id]?.failure?.whereabouts == .at(h1))
+        #expect(round(&core, here: .pausedByMigration, there: .absent, at: 31).isEmpty)
+        #expect(core.handle(.tick, at: .second(42)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(42)).isEmpty, "not resumed")
+    }
+
+    @Test func `a newer report that the VM is there wins over a record that it is here`() {
+        var target = AgentCore(host: h2)
+        _ = target.handle(.order(.migrate(order: order)), at: .second(20))
+        for step in [report("h2", 3, .prepared()), report("h1", 5, .running(progress: begin))] {
+            _ = target.handle(.report(step), at: .second(20))
         }
+        _ = target.handle(.order(.end(id: order.id, on: h1, at: .second(20), reason: "lost")), at: .second(20))
+        let found = OrderStep.failed(failure: transientThere(.moveFailed, .at(h2)))
+        for step in [OrderStep.failed(failure: failed), found] {
+            _ = target.handle(.report(report("h1", 25, step)), at: .second(25))
+        }
+        #expect(target.orders[order.id]?.failure?.whereabouts == .at(h2))
     }
 
     @Test func `the end is not corrected after another reason at the target`() {
