@@ -54,7 +54,7 @@ public struct ControllerService: Sendable {
     /// Runs until it is cancelled; throws `LostControl` if another controller has taken over, or the lock was lost.
     ///
     /// An outage of the ledger stops only new decisions; every poll tries again. If the file of closed channels cannot
-    /// be read, it throws and does not run, because it could order moves over a closed channel.
+    /// be read, or its disk hangs, it throws and does not run, because it could order moves over a closed channel.
     public func run() async throws {
         var core = recorded(
             ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
@@ -79,6 +79,7 @@ public struct ControllerService: Sendable {
             }
             // Also if the ledger could be read only in part, or the service is being stopped.
             await closures?.keep(core.core.closed.closures)
+            if let damage = await closures?.damage { throw damage }
             await perform(effects, core: &core)
             if isRead {
                 await perform(core.handle(.caughtUp(at: .now)), core: &core)

@@ -26,7 +26,7 @@ struct LedgerCheckCommand: AsyncParsableCommand {
         try await found.read(OrderRecord.self, of: ledger)
         try await found.read(OrderReport.self, of: ledger)
         try await found.read(LoadSample.self, of: ledger)
-        found.trouble = ledger.localTrouble
+        found.trouble = ledger.folderTrouble
         print(json ? try jsonText(found) : found.text)
         if !found.isClean { throw ExitCode.failure }
     }
@@ -67,7 +67,11 @@ struct LedgerCheckCommand: AsyncParsableCommand {
                         // One file must not end the check of the others. The cursor may still be in the one before it.
                         if "\(error)" != unusable { remarks.add(error, of: log) }
                         unusable = "\(error)"
-                        cursor = try? await ledger.segment(after: cursor, in: log)
+                        do { cursor = try await ledger.segment(after: cursor, in: log) } catch let error as LedgerError
+                        {
+                            remarks.add(error, of: log)
+                            cursor = nil
+                        }
                         hasMore = cursor != nil
                     }
                 }

@@ -91,8 +91,11 @@ public final class SharedLog: FleetLedger {
         unconfirmed.confirmed(mark, in: Entry.stream)
     }
 
+    /// What is wrong with the ledger's folders, as far as they have been listed; `nil` if nothing is.
+    public var folderTrouble: String? { crowded.trouble }
+
     public var localTrouble: String? {
-        let troubles = [trust.localTrouble, crowded.trouble].compactMap(\.self)
+        let troubles = [trust.localTrouble, folderTrouble].compactMap(\.self)
         return troubles.isEmpty ? nil : troubles.joined(separator: " ")
     }
 

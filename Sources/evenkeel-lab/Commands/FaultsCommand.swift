@@ -16,8 +16,8 @@ struct FaultsCommand: AsyncParsableCommand {
             rule is broken, it keeps the evidence in the report's folder and goes on in a new lab.
 
             A cell takes one to five minutes. Results are added to those in the report's folder if seed, version, machine and \
-            build are the same. Cells that have a result are skipped: the same command continues an interrupted run, and \
-            --first 21 --runs 20 adds 20 cells to a run of 20.
+            build are the same. Drawn cells that have a result are skipped: the same command continues an interrupted run, \
+            and --first 21 --runs 20 adds 20 cells to a run of 20. Cells of --only always run.
 
             Exit code 0: no rule was broken, and every cell counts. A cell whose phase was missed three times does not.
             """
