@@ -200,11 +200,17 @@ extension Inquiry {
         case .moved: return [.acceptReturn, .finish]
         case .action(let action): return apply(action)
         case .stayed(let finding, let isCertain):
-            if question.here == .inactive, let other = context.movedTo {
-                return watch(.copyHereAndElsewhere(vm: order.vmName, source: context.host, other: other), .at(other))
-            }
             guard isCertain else { return watch(finding, .at(context.host)) }
             if case .stayedOff = finding { return [alert(finding, .at(context.host)), .acceptReturn, .finish] }
+            // Of a VM that was off when it moved.
+            if question.here == .inactive, let other = context.movedTo {
+                let elsewhere = FailureReason.Finding.copyHereAndElsewhere(
+                    vm: order.vmName,
+                    source: context.host,
+                    other: other
+                )
+                return [alert(elsewhere, .at(context.host)), .acceptReturn, .finish]
+            }
             return runsElsewhere(question, context) ?? [.acceptReturn, .finish]
         case .inDoubt(let finding, let whereabouts):
             if whereabouts == .at(order.target) { return watch(finding, whereabouts) }
