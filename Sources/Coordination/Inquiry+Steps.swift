@@ -26,7 +26,10 @@ extension Inquiry {
         lastHere = if case .seen(let presence) = observation { presence } else { nil }
         let here: DomainPresence
         switch observation {
-        case .silent(let words): return leaveOpen(words, context)
+        case .silent(let words):
+            // What the open question showed is not used up.
+            if question != nil { lastUsed = nil }
+            return leaveOpen(words, context)
         case .seen(.migratingOut):
             (openSince, question) = (context.now, nil)
             // An operator has started the VM and moves it: that migration is not the order's.
@@ -87,6 +90,7 @@ extension Inquiry {
             return duplicateRuns(finding, context)
         case (_, .notSo(let reason)), (_, .failed(let reason)), (.discard, .refused(let reason)),
             (.start, .refused(let reason)), (.withdraw, .refused(let reason)):
+            if action == .pause { lastUsed = nil }
             return leaveOpen(reason, context)
         // The order's target does this, which does not search.
         case (.withdraw, .done): return []
@@ -95,8 +99,9 @@ extension Inquiry {
 
     /// Raises the alert once, and continues to try.
     private mutating func duplicateRuns(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
-        (question, lastUsed) = (nil, nil)
+        question = nil
         guard !hasReportedDuplicate else { return [] }
+        lastUsed = nil
         hasReportedDuplicate = true
         let failure = failure(.inDoubt, finding, .unknown)
         guard isAfterEnd else { return [.report(.failed(failure: failure))] }
@@ -287,7 +292,7 @@ extension Inquiry {
 
     /// Asks again at the next check.
     private mutating func leaveOpen(_ detail: String, _ context: OrderContext) -> [OrderAction] {
-        (question, lastUsed) = (nil, nil)
+        question = nil
         return reportDoubt(detail, context)
     }
 
