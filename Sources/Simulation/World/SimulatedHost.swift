@@ -36,6 +36,8 @@ struct SimulatedHost {
     var removed: [Int: Int64] = [:]
     /// VMs whose definitions libvirt has written after moves, and when; until they are synced to the disk.
     var unsynced: [Int: Int64] = [:]
+    /// The orders that its agents have begun, in their journal.
+    var begun: Set<OrderID> = []
     /// When it went down last.
     var downSince = Int64.min / 2
     var libvirtIsUp = true

@@ -76,6 +76,7 @@ extension World {
         case .shut(let order): shutGate(of: order, on: host)
         case .migrate(let order, _):
             guard let failure = reasonNotToBegin(order, on: host) else {
+                hosts[host].begun.insert(order.id)
                 return makeCall(on: host, limit: nil) { world, _ in
                     order.isOffline ? world.beginOffline(order, from: host) : world.beginMigration(order, from: host)
                 }

@@ -163,6 +163,7 @@ extension World {
         }
         waiting.remove(node)
         ledger.rotate(keepingSince: now - settings.physics.retention.wholeMilliseconds)
+        if case .agent(let host) = node, !hosts[host].begun.isEmpty { feed(host, .begun(hosts[host].begun.sorted())) }
         for record in ledger.records { read(record, by: node) }
         if node == .controller {
             for samples in ledger.samples { for record in samples { read(record, by: node) } }
