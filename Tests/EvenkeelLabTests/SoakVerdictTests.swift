@@ -154,6 +154,7 @@ struct SoakVerdictTests {
         bounded.fileBytes = 3_000_000
         #expect(!Self.verdict(limits: bounded) { $0.files.bytes += Int64($0.at * 1000) }.passed)
         #expect(Self.verdict(limits: bounded) { $0.files.bytes += Int64($0.at * 500) }.passed)
+        #expect(Self.verdict(limits: bounded) { $0.files.files += Int($0.at / 100) }.passed, "the bytes have a limit")
     }
 
     @Test func `an agent above its limits of memory and CPU fails`() {

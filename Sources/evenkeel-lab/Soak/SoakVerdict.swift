@@ -74,7 +74,8 @@ struct SoakVerdict: Codable, Sendable, Equatable {
                 findings.append(.threadsGrew(from: before, to: after))
             }
         }
-        if end.files - beginning.files > limits.fileGrowth {
+        // Where the bytes have a limit, the files follow from it.
+        if limits.fileBytes == nil, end.files - beginning.files > limits.fileGrowth {
             findings.append(.filesGrew(from: beginning.files, to: end.files))
         }
         if let limit = limits.fileBytesGrowth, end.fileBytes - beginning.fileBytes > limit {
