@@ -34,6 +34,7 @@ extension SegmentFiles {
         // The active segment counts as full, because the next check comes only when it is.
         var bytes = segmentBytes
         var oldestKept = active
+        let newest = firstTime(of: active)
         for number in numbers.reversed() where number < active {
             guard let status = status(number) else { continue }
             // Other hosts choose sizes and times of their files.
@@ -41,7 +42,7 @@ extension SegmentFiles {
             let isNeeded = neededSince.map { .seconds(status.modifiedAt) >= $0 } ?? false
             let isYoung =
                 .seconds(now) - .seconds(status.modifiedAt) <= retention.age
-                || claimedAge(of: number, before: oldestKept, and: active) <= retention.age
+                || claimedAge(before: oldestKept, at: newest) <= retention.age
             guard status.bytes <= room, isYoung || isNeeded else { break }
             bytes += status.bytes
             oldestKept = number
@@ -51,12 +52,11 @@ extension SegmentFiles {
         }
     }
 
-    /// Returns how old a segment's last record is at the first one of the active segment, by the times that records claim.
-    ///
-    /// `following`: the segment after it. Zero if the records claim no times.
-    private func claimedAge(of number: Int, before following: Int, and active: Int) -> Duration {
-        guard let end = firstTime(of: following), let now = firstTime(of: active) else { return .zero }
-        return now - end
+    /// Returns how long before `newest` the segment before `following` ended, by the times that records claim; zero if they
+    /// claim none.
+    private func claimedAge(before following: Int, at newest: Instant?) -> Duration {
+        guard let newest, let end = firstTime(of: following) else { return .zero }
+        return newest - end
     }
 
     private func firstTime(of number: Int) -> Instant? {
@@ -85,8 +85,7 @@ extension SegmentFiles {
     private func oldestTime() -> Duration? {
         do {
             guard let number = try numbers().first else { return nil }
-            guard let file = try OpenFile.open(path(number), flags: 0) else { return .zero }
-            return try SegmentReader.time(at: 0, in: file).map { .milliseconds($0.milliseconds) } ?? .zero
+            return firstTime(of: number).map { .milliseconds($0.milliseconds) } ?? .zero
         } catch { return .zero }
     }
 
