@@ -199,9 +199,9 @@ struct InquiryTests {
         #expect(core.orders[order.id]?.failure == failure, "the doubt is replaced")
     }
 
-    @Test func `a copy that an operator starts beside the VM is paused within seconds, also if only he can decide`()
-        throws
-    {
+    /// Returns a source in a doubt that only an operator can settle, who has started a second copy there; the target has
+    /// answered at second 21 that it runs the VM.
+    private func startedBesideTheVM() -> AgentCore {
         var core = migrating()
         let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
         _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
@@ -212,6 +212,11 @@ struct InquiryTests {
         #expect(core.handle(.tick, at: .second(20)) == [.look(order)])
         ask(&core, .running, at: 20)
         answer(&core, .running, to: 20, at: 21)
+        return core
+    }
+
+    @Test func `a copy that an operator starts during a doubt is paused within seconds`() {
+        var core = startedBesideTheVM()
         #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(21)) == [.apply(.pause, order)])
     }
 
@@ -248,16 +253,7 @@ struct InquiryTests {
     }
 
     @Test func `a passive search asks again at once after a look without an answer`() {
-        var core = migrating()
-        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
-        _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
-        ask(&core, .inactive, at: 10)
-        answer(&core, .inactive, to: 10, at: 11)
-        _ = core.handle(.looked(order.id, .seen(.inactive)), at: .second(11))
-        _ = core.handle(.appended(.written), at: .second(12))
-        #expect(core.handle(.tick, at: .second(20)) == [.look(order)])
-        ask(&core, .running, at: 20)
-        answer(&core, .running, to: 20, at: 21)
+        var core = startedBesideTheVM()
         _ = core.handle(.looked(order.id, .silent("slow")), at: .second(21))
         #expect(core.handle(.tick, at: .second(31)) == [.look(order)])
         ask(&core, .running, at: 31)
