@@ -98,9 +98,7 @@ extension OrderWork {
     ///
     /// While the target may run the VM, too, the copy here must not start with this host.
     func mustSetAutostart(on host: HostName) -> Bool {
-        guard autostart != .ended, state.requirements?.startsWithHost == true,
-            !isInquiring
-        else { return false }
+        guard autostart != .ended, state.requirements?.startsWithHost == true, !isInquiring else { return false }
         return switch state.stage {
         // Only a host that has agreed to take the VM acts on another host's word.
         case .done: order.target == host && state.isPrepared

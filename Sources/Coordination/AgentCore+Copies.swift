@@ -150,9 +150,7 @@ extension AgentCore {
             work[item.order.id]?.copy.hasAnswered = false
         }
     }
-}
 
-extension AgentCore {
     /// Applies that a begun order between other hosts has failed, with its VM at its source.
     mutating func noteFailedForeignMove(_ order: MigrationOrder, orderedAfter place: Int) {
         for item in work.values where item.order.vm == order.vm && item.place < place && item.movedTo != nil {

@@ -78,13 +78,6 @@ struct OpenQuestions: Sendable {
         let askedAt: Instant
         let mustAnswer: Bool
         let wantsDurable: Bool
-        /// Returns what this host may say about a definition that it is about to remove: the asker could take it for the VM,
-        /// and remove its own.
-        fileprivate func duringWithdrawal(_ observation: CopyObservation) -> CopyObservation {
-            isActiveThere || observation != .seen(.inactive)
-                ? observation : .silent("its definition here is being removed")
-        }
-
         /// Whether the asker has an active copy: it then never removes its own because of a definition here.
         let isActiveThere: Bool
         /// When the question was asked for which this host's copy is being looked at.
@@ -102,7 +95,15 @@ struct OpenQuestions: Sendable {
             if mustAnswer || wantsDurable { return .silent("its copy here is being paused") }
             return observation == .seen(.running) ? .seen(.paused) : observation
         }
+
+        /// Returns what this host may say about a definition that it is about to remove: the asker could take it for the VM,
+        /// and remove its own.
+        fileprivate func duringWithdrawal(_ observation: CopyObservation) -> CopyObservation {
+            isActiveThere || observation != .seen(.inactive)
+                ? observation : .silent("its definition here is being removed")
+        }
     }
+
     /// How this host is changing its copy while it is asked.
     struct Change: Sendable {
         var isPausing: Bool

@@ -166,8 +166,8 @@ struct Inquiry: Sendable {
         }
     }
 
-    /// Returns whether the other hosts must be asked: an operator acts seldom while only he can decide, but he may have
-    /// started a second copy.
+    /// Returns whether the other hosts must be asked now: seldom while only an operator can decide, and at once if the copy
+    /// here has changed.
     func mustAsk(_ here: DomainPresence, at instant: Instant) -> Bool {
         guard isPassive, let last = lastUsed, last.here == here else { return true }
         return instant - last.askedAt >= .seconds(600)

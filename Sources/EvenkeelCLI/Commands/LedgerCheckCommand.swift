@@ -56,7 +56,7 @@ struct LedgerCheckCommand: AsyncParsableCommand {
                 remarks.add(error, of: LedgerLog(Entry.stream))
             }
             for log in logs {
-                var (cursor, hasMore, unusable) = (Cursor?.none, true, String?.none)
+                var (cursor, hasMore, unusable) = (Cursor?.none, true, LedgerError?.none)
                 while hasMore {
                     do {
                         let batch = try await ledger.read(entries, in: log, from: cursor, limit: 1000, selecting: nil)
@@ -65,8 +65,8 @@ struct LedgerCheckCommand: AsyncParsableCommand {
                         (cursor, hasMore) = (batch.next, batch.hasMore)
                     } catch let error as LedgerError where error.isOfOneFile {
                         // One file must not end the check of the others. The cursor may still be in the one before it.
-                        if "\(error)" != unusable { remarks.add(error, of: log) }
-                        unusable = "\(error)"
+                        if error != unusable { remarks.add(error, of: log) }
+                        unusable = error
                         do { cursor = try await ledger.segment(after: cursor, in: log) } catch let error as LedgerError
                         {
                             remarks.add(error, of: log)
